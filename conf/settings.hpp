@@ -1,0 +1,277 @@
+// Every setting of weir: plain values with their defaults. conf/load makes them from YAML and has checked ranges and
+// references by then, so readers need not. Each comment says the default, the range and the effect.
+//
+// An empty optional means what its comment says: `off` (no limit, no such feature) or `auto`.
+// Timeouts are 1ms to 30 days unless said otherwise; sizes are bytes.
+#pragma once
+
+#include "conf/address.hpp"
+#include "conf/cidr.hpp"
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace weir::conf {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+inline constexpr std::uint64_t kibibyte = 1024;
+inline constexpr std::uint64_t mebibyte = 1024 * kibibyte;
+inline constexpr std::uint64_t gibibyte = 1024 * mebibyte;
+
+// One entry of `listen`.
+struct listen_address {
+    conf::address address;
+    // Permission bits of a unix socket, 0 to 0777, written in octal. Empty: what the umask leaves.
+    std::optional<unsigned> mode;
+
+    bool operator==(const listen_address&) const = default;
+};
+
+// The listener for metrics, status and control.
+struct admin_settings {
+    // Default: off. Loopback or a unix socket, unless `token` is set.
+    std::optional<conf::address> listen;
+    // Default: off. The bearer token asked for by what changes anything; 1 to 512 visible ASCII characters.
+    std::optional<std::string> token;
+
+    bool operator==(const admin_settings&) const = default;
+};
+
+// Where log lines go.
+struct log_target {
+    enum class kind { off, standard_output, standard_error, file };
+
+    kind type = kind::off;
+    std::string path;  // of a file, absolute; it is reopened on SIGUSR1
+
+    bool operator==(const log_target&) const = default;
+};
+
+enum class log_format { combined, json };
+enum class log_level { debug, info, warning, error };
+
+struct log_settings {
+    log_target access{log_target::kind::standard_output, {}};  // default: stdout; one line for each exchange
+    log_format format = log_format::combined;                  // default: combined; of access lines
+    log_target errors{log_target::kind::standard_error, {}};   // default: stderr
+    log_level level = log_level::info;                         // default: info; the least that `errors` gets
+
+    bool operator==(const log_settings&) const = default;
+};
+
+// What a client may do and for how long.
+struct client_settings {
+    // Default: 10s. From accept, or from the first byte of a later request, to the end of the head; then 408.
+    milliseconds head_timeout{10'000};
+    // Default: 60s. How long a kept-alive connection may lie between two requests.
+    milliseconds idle_timeout{60'000};
+    // Default: 30s. No byte of request content arrives for this long.
+    milliseconds read_timeout{30'000};
+    // Default: 30s. The client takes no byte for this long.
+    milliseconds write_timeout{30'000};
+    // Default: auto (empty), what RLIMIT_NOFILE allows. 1 to 10,000,000 client connections over all workers.
+    std::optional<std::uint64_t> max_connections;
+    // Default: 32KiB. 1KiB to 64KiB: request line and fields together; 431 or 414 beyond it.
+    std::uint64_t max_head_bytes = 32 * kibibyte;
+    // Default: 128. 1 to 10,000 fields in a head; 431 beyond it.
+    unsigned max_fields = 128;
+    // Default: 100MiB. Request content as decoded; 413 beyond it. Empty: off, no limit.
+    std::optional<std::uint64_t> max_content_bytes = 100 * mebibyte;
+    // Default: none. Peers whose X-Forwarded-*, Forwarded and X-Request-ID are believed; what others send is replaced.
+    std::vector<cidr> trusted_proxies;
+
+    bool operator==(const client_settings&) const = default;
+};
+
+// How far content may run ahead of who takes it, on one route. Resolved by the loader: a route's own value or that of
+// the top-level `buffering`.
+struct route_buffering {
+    // Default: 64KiB. Memory for the content of one request, read before an endpoint is taken. Empty: off, content is
+    // streamed to the endpoint as it comes, and Expect: 100-continue and early answers are relayed.
+    std::optional<std::uint64_t> request_bytes = 64 * kibibyte;
+    // Default: 256KiB. Memory for one response read ahead of its client. Empty: off, the client's pace holds the
+    // endpoint.
+    std::optional<std::uint64_t> response_bytes = 256 * kibibyte;
+
+    bool operator==(const route_buffering&) const = default;
+};
+
+struct buffering_settings {
+    route_buffering content;  // `request` and `response`, for routes that do not say otherwise
+    // Default: 64MiB. 1MiB or more: memory for content on its way, over all transfers and workers.
+    std::uint64_t memory_max_bytes = 64 * mebibyte;
+
+    bool operator==(const buffering_settings&) const = default;
+};
+
+struct dns_settings {
+    // Default: 30s. 1s or more: how often the names among the servers are resolved again. Empty: off, only at start and
+    // at reload.
+    std::optional<milliseconds> refresh{30'000};
+
+    bool operator==(const dns_settings&) const = default;
+};
+
+// One endpoint: a line under `servers` or in a `servers_file`.
+struct server_settings {
+    conf::address address;
+    unsigned weight = 1;  // default: 1. 1 to 1000: its share of the requests, relative to the others
+    bool backup = false;  // default: false. Used only while no server that is not a backup is up
+
+    bool operator==(const server_settings&) const = default;
+};
+
+// Idle connections kept to one server.
+struct keepalive_settings {
+    // Default: 32. 1 to 100,000 idle connections per server over all workers.
+    unsigned max_idle = 32;
+    // Empty, the default: auto, weir learns when the server closes and closes first.
+    std::optional<milliseconds> idle_timeout;
+
+    bool operator==(const keepalive_settings&) const = default;
+};
+
+struct timeout_settings {
+    milliseconds connect{1'000};      // default: 1s. To one address of one endpoint
+    milliseconds first_byte{60'000};  // default: 60s. From the request's last byte to the response's first; then 504
+    milliseconds read{60'000};        // default: 60s. No byte of the response arrives for this long
+    milliseconds write{30'000};       // default: 30s. The endpoint takes no byte of the request for this long
+    milliseconds tunnel{3'600'000};   // default: 1h. No byte in either direction after 101
+
+    bool operator==(const timeout_settings&) const = default;
+};
+
+// Repeating an attempt that sent something, which only idempotent requests allow (RFC 9110 section 9.2.2). What sent
+// no byte goes on to every other server once, whatever these say.
+struct retry_settings {
+    unsigned retries = 1;  // default: 1. 0 to 10 further attempts; `retry: off` is 0
+    unsigned budget_percent =
+        20;  // default: 20%. 0 to 100: retries as a share of requests, never less than 10 a second
+
+    bool operator==(const retry_settings&) const = default;
+};
+
+// The Host that the upstream sees.
+struct host_rule {
+    enum class kind { preserve, server, literal };
+
+    kind type = kind::preserve;  // default: preserve, as the client sent it; server: the endpoint's host and port
+    std::string literal;
+
+    bool operator==(const host_rule&) const = default;
+};
+
+// A group of endpoints that can all do the same work.
+struct upstream_settings {
+    // At least one; no two with the same address; in the order of the file, those of `servers_file` after the others
+    // (the loader has read it, so it does not appear here).
+    std::vector<server_settings> servers;
+    // `balance` is round_robin, weighted and smooth: the only policy so far.
+    std::optional<keepalive_settings> keepalive = keepalive_settings{};  // empty: off, a connection for each request
+    timeout_settings timeouts;
+    retry_settings retry;
+    host_rule host;
+
+    bool operator==(const upstream_settings&) const = default;
+};
+
+// The memory cache, shared by all routes.
+struct cache_settings {
+    // Default: 256MiB. 1MiB or more, bookkeeping included. Empty: off, nothing is stored on any route.
+    std::optional<std::uint64_t> memory_bytes = 256 * mebibyte;
+    // Default: 16MiB. 1KiB or more: a longer response is not stored.
+    std::uint64_t max_response_bytes = 16 * mebibyte;
+    // Default: 64. 1 to 10,000 responses per key that differ by Vary.
+    unsigned max_variants = 64;
+
+    bool operator==(const cache_settings&) const = default;
+};
+
+// How long a response stays fresh beyond what it says itself (RFC 9111 section 4.2.1). Whole seconds, 0s to 10 years.
+struct freshness_settings {
+    // Default: off. The lifetime of a response that says nothing, if its status is among `statuses`.
+    std::optional<seconds> default_lifetime;
+    // Default: off. Replaces what the response says; never beats no-store, private, Set-Cookie or Authorization.
+    std::optional<seconds> override_lifetime;
+    // Default: off. No lifetime, wherever it is from, is longer.
+    std::optional<seconds> max_lifetime;
+    // Default: those that RFC 9110 section 15.1 calls heuristically cacheable, less 206, 405, 414 and 501. Final
+    // statuses, 200 to 599, sorted, each once.
+    std::vector<unsigned> statuses{200, 203, 204, 300, 301, 308, 404, 410};
+    // Default: none. The lifetime by status of a response that says nothing; goes before `default_lifetime`.
+    std::map<unsigned, seconds> by_status;
+    // Default: off. 1 to 100: the share, in percent, of the time since Last-Modified (RFC 9111 section 4.2.2).
+    std::optional<unsigned> heuristic_percent;
+
+    bool operator==(const freshness_settings&) const = default;
+};
+
+// What one route caches and how.
+struct route_cache_settings {
+    freshness_settings freshness;
+    bool cache_status = true;  // default: true. Cache-Status (RFC 9211) on responses
+
+    bool operator==(const route_cache_settings&) const = default;
+};
+
+// How the request target changes on its way to the upstream.
+struct rewrite_settings {
+    std::string strip;  // a prefix by whole segments that is taken off; empty: none
+    // Put before what is left; empty: nothing. {scheme}, {host} and {port} stand for those that the client used; no
+    // other braces occur.
+    std::string add;
+
+    bool operator==(const rewrite_settings&) const = default;
+};
+
+// One entry of request_headers or response_headers. The name is a token, the value has no control characters, and
+// neither framing nor hop-by-hop fields occur.
+struct header_rule {
+    std::string name;                  // in the case of the file
+    std::optional<std::string> value;  // replaces all fields of that name; empty: they are removed
+
+    bool operator==(const header_rule&) const = default;
+};
+
+// The first route whose host and path match takes the request; none: 404.
+struct route_settings {
+    std::string host = "*";  // default: "*". A name, "*.suffix", or "*" for any; lower case, without a port
+    std::string path = "/";  // default: "/". A prefix by whole segments ("/a" matches /a and /a/b, not /ab), or if
+    bool exact = false;      // `exact` ("= /a" in the file) the one path itself
+    std::string upstream;    // a key of settings::upstreams
+    std::optional<route_cache_settings> cache = route_cache_settings{};  // empty: off, nothing is looked up or stored
+    std::optional<rewrite_settings> rewrite;                             // default: off
+    std::vector<header_rule> request_headers;                            // in the order of the file
+    std::vector<header_rule> response_headers;
+    timeout_settings timeouts;  // the upstream's, unless the route says otherwise
+    route_buffering buffering;  // the top-level one, unless the route says otherwise
+
+    bool operator==(const route_settings&) const = default;
+};
+
+struct settings {
+    // Default: auto (empty), one thread per core the process may use. 1 to 1024. A change needs a restart.
+    std::optional<unsigned> workers;
+    // Default: 30s. 0s to 30 days: how long SIGTERM waits for exchanges in progress.
+    milliseconds drain_timeout{30'000};
+    // Default: 127.0.0.1:8880. At least one, no two the same.
+    std::vector<listen_address> listen;
+    admin_settings admin;
+    log_settings log;
+    client_settings client;
+    buffering_settings buffering;
+    dns_settings dns;
+    std::map<std::string, upstream_settings> upstreams;  // by name; at least one
+    cache_settings cache;
+    std::vector<route_settings> routes;  // first match wins; at least one
+
+    bool operator==(const settings&) const = default;
+};
+
+}  // namespace weir::conf
