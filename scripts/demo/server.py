@@ -1,0 +1,69 @@
+#!/usr/bin/python3
+"""usage: scripts/demo/server.py --database FILE [--port N | --socket PATH] [--name NAME] [--threads N] [--quiet]
+
+One CherryPy server of Flickr Killr, on 127.0.0.1. Prints "ready PORT" (or the socket's path) when it listens; port 0, the
+default, lets the system choose. Any number of them may share a database. SIGTERM lets running requests end, then stops.
+"""
+import argparse
+import os
+import signal
+import socket
+import sys
+
+import cherrypy
+
+import application
+from database import Database
+
+
+def configure(arguments):
+    cherrypy.config.update({
+        "environment": "production",
+        "log.screen": not arguments.quiet,
+        "server.socket_host": "127.0.0.1",
+        "server.socket_port": arguments.port,
+        "server.socket_file": arguments.socket,
+        "server.thread_pool": arguments.threads,
+        # Refused on the head of the request; what remains of it beside the image is a few fields.
+        "server.max_request_body_size": application.MAX_IMAGE_BYTES + 64 * 1024,
+    })
+
+
+def refuse_a_port_in_use(port):
+    """CherryPy would end the process itself, with a page of traceback."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+            probe.listen()
+        except OSError as error:
+            sys.exit(f"server.py: cannot listen on {port}: {error.strerror}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description="One CherryPy server of Flickr Killr.")
+    parser.add_argument("--database", required=True)
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--socket", help="a unix socket instead of a port")
+    parser.add_argument("--name", default="one", help="what X-Served-By says")
+    parser.add_argument("--threads", type=int, default=10)
+    parser.add_argument("--quiet", action="store_true", help="no access log")
+    arguments = parser.parse_args()
+    if not os.path.exists(arguments.database):
+        sys.exit(f"server.py: {arguments.database} is not there; make it with scripts/demo/fill.py")
+    if not arguments.socket:
+        refuse_a_port_in_use(arguments.port)
+    database = Database(arguments.database)
+    configure(arguments)
+    application.mount(database, arguments.name)
+    cherrypy.engine.subscribe("stop_thread", lambda thread_index: database.close())
+    cherrypy.engine.signals.subscribe()
+    # An interrupt from the terminal is a stop like any other, also where the shell had it ignored.
+    signal.signal(signal.SIGINT, lambda number, frame: cherrypy.engine.exit())
+    cherrypy.engine.start()
+    print("ready", arguments.socket or cherrypy.server.bound_addr[1], flush=True)
+    cherrypy.engine.block()
+
+
+if __name__ == "__main__":
+    main()
