@@ -1,0 +1,105 @@
+#include "cache/conditional.hpp"
+
+#include "proxy/http/date.hpp"
+
+namespace weir::cache {
+
+namespace {
+
+std::string_view trim(std::string_view text) {
+    while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
+    while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
+    return text;
+}
+
+std::string_view without_weakness(std::string_view tag) {
+    return tag.starts_with("W/") ? tag.substr(2) : tag;
+}
+
+// Takes the first entity-tag off `rest`, without its W/. A backslash escapes nothing in an entity-tag, so this cannot
+// be left to a reader of quoted strings. What is not quoted ends at the comma: servers that forget the quotes get it
+// back.
+std::string_view take_tag(std::string_view& rest) {
+    const std::size_t start = rest.find_first_not_of(" \t,");
+    rest.remove_prefix(start == std::string_view::npos ? rest.size() : start);
+    rest = without_weakness(rest);
+    std::size_t end = rest.find(',');
+    if (!rest.empty() && rest.front() == '"') {
+        const std::size_t close = rest.find('"', 1);
+        end = close == std::string_view::npos ? close : close + 1;
+    }
+    const std::string_view tag = trim(rest.substr(0, end));
+    rest.remove_prefix(std::min(end, rest.size()));
+    return tag;
+}
+
+bool is_unmodified_since(std::string_view value, const stored_response& stored, time_point now) {
+    const auto since = http::parse_date(value, std::chrono::floor<std::chrono::seconds>(now));
+    return since && stored.last_modified.value_or(stored.date) <= *since;
+}
+
+}  // namespace
+
+std::uint16_t evaluate_conditional(const http::request_head& request, const stored_response& stored, time_point now) {
+    if (stored.status != 200) return stored.status;
+    bool has_none_match = false;
+    int since_count = 0;
+    std::string_view since;
+    for (const http::field_view field : request.fields) {
+        if (field.id == http::field_id::if_none_match) {
+            if (etag_matches(field.value, stored.etag)) return 304;
+            has_none_match = true;
+        } else if (field.id == http::field_id::if_modified_since) {
+            since = field.value;
+            ++since_count;
+        }
+    }
+    // RFC 9110 section 13.1.3: ignored beside If-None-Match, and where it has more than one member.
+    if (has_none_match || since_count != 1) return stored.status;
+    return is_unmodified_since(since, stored, now) ? 304 : stored.status;
+}
+
+bool must_forward(const http::field_list& request) {
+    for (const http::field_view field : request) {
+        switch (field.id) {
+            case http::field_id::if_match:
+            case http::field_id::if_unmodified_since:
+            case http::field_id::range:
+                return true;
+            default:
+                break;
+        }
+    }
+    return false;
+}
+
+bool etag_matches(std::string_view list, std::string_view tag) {
+    if (trim(list) == "*") return true;
+    tag = without_weakness(tag);
+    if (tag.empty()) return false;
+    while (!list.empty()) {
+        if (take_tag(list) == tag) return true;
+    }
+    return false;
+}
+
+bool belongs_in_not_modified(http::field_view field) {
+    switch (field.id) {
+        case http::field_id::content_type:
+        case http::field_id::content_length:
+        case http::field_id::content_encoding:
+        case http::field_id::content_language:
+        case http::field_id::content_range:
+        case http::field_id::content_md5:
+        case http::field_id::content_disposition:
+        case http::field_id::accept_ranges:
+        case http::field_id::digest:
+            return false;
+        case http::field_id::unknown:
+            return !http::iequals(field.name, "Content-Digest") && !http::iequals(field.name, "Repr-Digest");
+        default:
+            return true;
+    }
+}
+
+}  // namespace weir::cache

@@ -1,0 +1,29 @@
+// A client's conditions on a stored response (RFC 9110 section 13.2.2, RFC 9111 section 4.3.2). Pure.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "cache/stored_response.hpp"
+#include "proxy/http/head.hpp"
+
+namespace weir::cache {
+
+// The status that a GET or HEAD with these fields is answered with from `stored`: the stored status, or 304.
+// If-None-Match first (weak comparison), then If-Modified-Since where the former is absent. Only a stored 200 is ever
+// turned into a 304; If-Match and If-Unmodified-Since are the origin's to judge: see must_forward. Does not allocate.
+std::uint16_t evaluate_conditional(const http::request_head& request, const stored_response& stored, time_point now);
+
+// True for requests that this cache does not answer itself: If-Match, If-Unmodified-Since, and Range until ranges are
+// built.
+bool must_forward(const http::field_list& request);
+
+// True when `tag` is in `list` (an If-None-Match value, or *) by weak comparison (RFC 9110 section 8.8.3.2). * matches
+// an empty tag too: a response is there.
+bool etag_matches(std::string_view list, std::string_view tag);
+
+// Whether a 304 for a stored response carries this field (RFC 9110 section 15.4.5): all but what describes content that
+// is not sent. Last-Modified is carried, since it guides the client's cache.
+bool belongs_in_not_modified(http::field_view field);
+
+}  // namespace weir::cache

@@ -1,0 +1,38 @@
+// How old a response is and how long it stays fresh (RFC 9111 section 4.2). Pure.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+
+#include "cache/cache_control.hpp"
+#include "cache/stored_response.hpp"
+#include "conf/settings.hpp"
+#include "proxy/http/head.hpp"
+
+namespace weir::cache {
+
+// When the origin made the response: its Date, or the time of receipt where there is no Date, more than one, or one
+// that cannot be read (RFC 9110 section 6.6.1).
+std::chrono::sys_seconds date_of(const http::field_list& fields, time_point response_time);
+
+// The lifetime of a response in whole seconds for a shared cache. What the response says comes first (section 4.2.1:
+// s-maxage, then max-age, then Expires minus Date), replaced by the route's override. A response that says nothing gets
+// the route's by_status; else, with one of the route's `statuses`, the override or the default; else the heuristic
+// share of section 4.2.2 where its status allows that. The route's max caps all of them. Invalid or conflicting values
+// give zero. Nothing where neither the response nor the route gives a lifetime.
+std::optional<std::chrono::seconds> freshness_lifetime(const http::response_head& response,
+                                                       const cache_control& control,
+                                                       const conf::freshness_settings& rules, time_point response_time);
+
+// Statuses that may be stored without explicit freshness (RFC 9110 section 15.1).
+bool is_heuristically_cacheable(std::uint16_t status);
+
+// corrected_initial_age (section 4.2.3) from the Age received, Date, and the time that the request took.
+std::chrono::seconds corrected_initial_age(const http::field_list& fields, time_point request_time,
+                                           time_point response_time);
+
+// current_age (section 4.2.3), in whole seconds, not below zero.
+std::chrono::seconds current_age(const stored_response& response, time_point now);
+
+}  // namespace weir::cache

@@ -1,0 +1,167 @@
+#include "cache/storability.hpp"
+
+#include "cache/cache_control.hpp"
+#include "cache/freshness.hpp"
+#include "cache/key.hpp"
+
+namespace weir::cache {
+
+namespace {
+
+// Never, whatever the response says.
+bool status_forbids_storing(std::uint16_t status) {
+    if (status < 200) return true;
+    switch (status) {
+        case 206:  // parts are put together by nobody here
+        case 304:
+            return true;
+        case 407:  // about the connection to a proxy
+        case 412:  // judges If-Match and its like, which are no part of the key
+        case 416:  // judges Range
+        case 417:  // judges Expect
+            return true;
+        case 428:
+        case 429:
+        case 431:
+        case 511:  // RFC 6585 sections 3 to 6
+            return true;
+        default:
+            return false;
+    }
+}
+
+// The statuses of RFC 9110 section 15 that ask nothing special of a cache, or ask what this one does.
+bool is_understood(std::uint16_t status) {
+    switch (status) {
+        case 200:
+        case 203:
+        case 204:
+        case 300:
+        case 301:
+        case 302:
+        case 303:
+        case 307:
+        case 308:
+        case 400:
+        case 403:
+        case 404:
+        case 405:
+        case 410:
+        case 414:
+        case 500:
+        case 501:
+        case 502:
+        case 503:
+        case 504:
+            return true;
+        default:
+            return false;
+    }
+}
+
+bool sets_cookie(const http::field_list& fields) {
+    return fields.has(http::field_id::set_cookie) || fields.has(http::field_id::set_cookie2);
+}
+
+not_stored judge_request(const http::request_head& request, const cache_control& response) {
+    if (request.method != http::verb::get) return not_stored::method;
+    if (has_content(request)) return not_stored::request_has_content;
+    if (parse_cache_control(request.fields).no_store) return not_stored::request_no_store;
+    const bool authorised_may_be_shared = response.is_public || response.s_maxage || response.must_revalidate;
+    if (request.fields.has(http::field_id::authorization) && !authorised_may_be_shared) {
+        return not_stored::request_has_authorization;
+    }
+    return not_stored::stored;
+}
+
+not_stored judge_response(const http::request_head& request, const http::response_head& response,
+                          const cache_control& control, const conf::freshness_settings& rules) {
+    if (status_forbids_storing(response.status)) return not_stored::status;
+    if (control.must_understand) {
+        if (!is_understood(response.status)) return not_stored::status;
+    } else if (control.no_store) {
+        return not_stored::no_store;
+    }
+    if (control.is_private) return not_stored::is_private;
+    if (sets_cookie(response.fields)) return not_stored::set_cookie;
+    if (!vary_of(response.fields, request.fields)) return not_stored::vary_any;
+    if (control.no_cache && !rules.override_lifetime) return not_stored::no_cache;
+    return not_stored::stored;
+}
+
+}  // namespace
+
+std::string_view text(not_stored reason) {
+    switch (reason) {
+        case not_stored::stored:
+            return "stored";
+        case not_stored::route_off:
+            return "off";
+        case not_stored::method:
+            return "method";
+        case not_stored::request_has_content:
+            return "request-content";
+        case not_stored::request_no_store:
+            return "request-no-store";
+        case not_stored::request_has_authorization:
+            return "authorization";
+        case not_stored::no_store:
+            return "no-store";
+        case not_stored::is_private:
+            return "private";
+        case not_stored::no_cache:
+            return "no-cache";
+        case not_stored::set_cookie:
+            return "set-cookie";
+        case not_stored::vary_any:
+            return "vary-any";
+        case not_stored::status:
+            return "status";
+        case not_stored::no_freshness:
+            return "no-freshness";
+        case not_stored::already_stale:
+            return "stale";
+        case not_stored::too_large:
+            return "too-large";
+        case not_stored::incomplete:
+            return "incomplete";
+    }
+    return "unknown";
+}
+
+storability may_store(const http::request_head& request, const http::response_head& response,
+                      const conf::freshness_settings& rules, std::uint64_t max_response_bytes, time_point request_time,
+                      time_point response_time) {
+    const cache_control control = parse_cache_control(response.fields);
+    if (const not_stored reason = judge_request(request, control); reason != not_stored::stored) return {reason};
+    if (const not_stored reason = judge_response(request, response, control, rules); reason != not_stored::stored) {
+        return {reason};
+    }
+    const auto lifetime = freshness_lifetime(response, control, rules, response_time);
+    if (!lifetime) {
+        return {is_heuristically_cacheable(response.status) ? not_stored::no_freshness : not_stored::status};
+    }
+    // Fresh means a lifetime greater than the age (section 4.2).
+    if (*lifetime <= corrected_initial_age(response.fields, request_time, response_time)) {
+        return {not_stored::already_stale};
+    }
+    if (response.has_content_length && response.content_length > max_response_bytes) return {not_stored::too_large};
+    return {not_stored::stored, *lifetime};
+}
+
+bool may_use_cache(const http::request_head& request) {
+    return (request.method == http::verb::get || request.method == http::verb::head) && !has_content(request);
+}
+
+bool has_content(const http::request_head& request) {
+    switch (request.body) {
+        case http::body_kind::none:
+            return false;
+        case http::body_kind::length:
+            return request.content_length > 0;
+        default:
+            return true;
+    }
+}
+
+}  // namespace weir::cache

@@ -1,0 +1,56 @@
+// May this response be stored, and if not, why (RFC 9111 section 3). Pure.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string_view>
+
+#include "cache/stored_response.hpp"
+#include "conf/settings.hpp"
+#include "proxy/http/head.hpp"
+
+namespace weir::cache {
+
+enum class not_stored : std::uint8_t {
+    stored,                     // it may be stored
+    route_off,                  // cache: off on the route, or cache.memory: off; the caller's to say
+    method,                     // only GET (a HEAD's response has no content to keep)
+    request_has_content,        // never stored: its answer may depend on what was sent
+    request_no_store,           //
+    request_has_authorization,  // and the response does not allow it (section 3.5)
+    no_store,                   //
+    is_private,                 //
+    no_cache,                   // nothing to gain until validation is built; the route's override beats it
+    set_cookie,                 //
+    vary_any,                   // Vary: *, or one that vary_of does not take
+    status,  // not final, 206, 304, an answer to fields the key does not know (412, 416, ...), one that forbids it
+             // (RFC 6585), or one that cannot be stored without explicit freshness
+    no_freshness,   // neither the response nor the route says how long
+    already_stale,  // lifetime zero, or past when it came
+    too_large,      //
+    incomplete,     // cut short; the caller's to say
+};
+// "no-store", "private", ...: the word for Cache-Status detail and the log.
+std::string_view text(not_stored reason);
+
+struct storability {
+    not_stored reason = not_stored::stored;
+    std::chrono::seconds freshness_lifetime{0};
+    explicit operator bool() const { return reason == not_stored::stored; }
+};
+
+// Decides on the heads alone, before content comes; `max_response_bytes` is compared with a known Content-Length.
+// no-store is passed over where must-understand stands beside it and the status is one that this cache understands
+// (section 5.2.2.3).
+storability may_store(const http::request_head& request, const http::response_head& response,
+                      const conf::freshness_settings& rules, std::uint64_t max_response_bytes, time_point request_time,
+                      time_point response_time);
+
+// True when a request with these fields may be answered from the cache, or its response stored, at all: GET or HEAD, no
+// content.
+bool may_use_cache(const http::request_head& request);
+
+// True when the request brings content. A Content-Length of zero does not.
+bool has_content(const http::request_head& request);
+
+}  // namespace weir::cache

@@ -1,0 +1,146 @@
+#include "cache/stored_response.hpp"
+
+#include <algorithm>
+#include <cassert>
+
+#include "cache/freshness.hpp"
+#include "cache/key.hpp"
+#include "cache/memory_store.hpp"
+#include "proxy/http/date.hpp"
+#include "proxy/http/fields.hpp"
+#include "proxy/http/framing.hpp"
+
+namespace weir::cache {
+
+namespace {
+
+using std::chrono::floor;
+using std::chrono::seconds;
+
+// What the allocator takes for a block of `bytes`: its own word, rounded up to 16, never less than 32 (glibc).
+constexpr std::size_t heap_bytes(std::size_t bytes) {
+    return bytes == 0 ? 0 : std::max<std::size_t>(32, (bytes + 8 + 15) / 16 * 16);
+}
+
+std::size_t heap_bytes(const std::string& text) {
+    const std::size_t in_place = std::string().capacity();
+    return text.capacity() > in_place ? heap_bytes(text.capacity() + 1) : 0;
+}
+
+// Writes the fields of a head one after the other and remembers where they are, for field_list needs the finished text.
+class head_writer {
+  public:
+    explicit head_writer(std::size_t expected_bytes) { text_.reserve(expected_bytes); }
+
+    void status_line(const http::response_head& response) {
+        http::append_status_line(response.status, response.reason, text_);
+    }
+    void field(http::field_id id, std::string_view name, std::string_view value) {
+        const std::size_t at = text_.size();
+        text_.append(name).append(": ").append(value).append("\r\n");
+        places_.push_back({id, at, name.size(), at + name.size() + 2, value.size()});
+    }
+    void finish(stored_response& into) {
+        text_.shrink_to_fit();
+        into.head = std::move(text_);
+        const std::string_view head = into.head;
+        http::field_list fields;
+        fields.set_base(head.data());
+        for (const place& p : places_) {
+            fields.add(p.id, head.substr(p.name, p.name_size), head.substr(p.value, p.value_size));
+        }
+        into.fields = fields;  // a copy takes just the room it needs
+    }
+
+  private:
+    struct place {
+        http::field_id id;
+        std::size_t name, name_size, value, value_size;
+    };
+    std::string text_;
+    std::vector<place> places_;
+};
+
+bool is_ruled(std::string_view name, std::span<const conf::header_rule> rules) {
+    return std::any_of(rules.begin(), rules.end(),
+                       [&](const conf::header_rule& rule) { return http::iequals(rule.name, name); });
+}
+
+void write_date(head_writer& out, const stored_response& stored) {
+    char text[http::date_size];
+    http::format_date(stored.date, text);
+    out.field(http::field_id::date, "Date", {text, http::date_size});
+}
+
+void write_head(const response_to_store& from, std::span<const conf::header_rule> rules, stored_response& stored) {
+    const http::field_list& fields = from.response.fields;
+    const http::connection_options connection(fields);
+    const bool keeps_date = fields.count(http::field_id::date) == 1 &&
+                            http::parse_date(fields.value(http::field_id::date), stored.date).has_value();
+
+    head_writer out(from.response.size + 128);
+    out.status_line(from.response);
+    for (const http::field_view field : fields) {
+        if (http::is_hop_by_hop(field) || connection.names(field) || is_ruled(field.name, rules)) continue;
+        if (field.id == http::field_id::age || field.id == http::field_id::content_length) continue;
+        if (field.id == http::field_id::date && !keeps_date) continue;
+        out.field(field.id, field.name, field.value);
+    }
+    if (!keeps_date && !is_ruled("Date", rules)) write_date(out, stored);
+    for (const conf::header_rule& rule : rules) {
+        if (!rule.value) continue;
+        out.field(boost::beast::http::string_to_field({rule.name.data(), rule.name.size()}), rule.name, *rule.value);
+    }
+    if (http::may_have_content(from.response.status, from.request.method)) {
+        out.field(http::field_id::content_length, "Content-Length", std::to_string(from.content_bytes));
+    }
+    out.finish(stored);
+}
+
+// Of several that contradict each other none is used: a 304 for the wrong one would keep an old response alive.
+void find_validators(stored_response& stored) {
+    if (stored.fields.count(http::field_id::etag) == 1) stored.etag = stored.fields.value(http::field_id::etag);
+    if (stored.fields.count(http::field_id::last_modified) == 1) {
+        stored.last_modified =
+            http::parse_date(stored.fields.value(http::field_id::last_modified), floor<seconds>(stored.response_time));
+    }
+}
+
+}  // namespace
+
+std::size_t stored_response::memory_bytes() const {
+    constexpr std::size_t control_block_bytes = 2 * sizeof(void*);  // beside the response, by make_shared
+    constexpr std::size_t field_position_bytes = 16;
+    std::size_t bytes = heap_bytes(sizeof(stored_response) + control_block_bytes) + store_bookkeeping_bytes;
+    bytes += heap_bytes(key) + heap_bytes(head) + heap_bytes(fields.size() * field_position_bytes);
+    bytes += heap_bytes(vary.capacity() * sizeof(vary_field));
+    for (const vary_field& field : vary) bytes += heap_bytes(field.name) + (field.value ? heap_bytes(*field.value) : 0);
+    bytes += heap_bytes(content.capacity() * sizeof(http::block_ptr));
+    for (const http::block_ptr& block : content) bytes += heap_bytes(block->memory_bytes());
+    return bytes;
+}
+
+std::shared_ptr<const stored_response> make_stored_response(const response_to_store& from,
+                                                            std::span<const conf::header_rule> field_rules) {
+    const http::field_list& fields = from.response.fields;
+    auto stored = std::make_shared<stored_response>();
+    stored->key = from.key;
+    auto vary = vary_of(fields, from.request.fields);
+    assert(vary && "may_store refuses a Vary that selects nothing");
+    if (vary) stored->vary = std::move(*vary);
+
+    stored->status = from.response.status;
+    stored->content = from.content;  // a copy takes just the room it needs
+    stored->content_bytes = from.content_bytes;
+    stored->control = parse_cache_control(fields);
+    stored->request_time = from.request_time;
+    stored->response_time = from.response_time;
+    stored->date = date_of(fields, from.response_time);
+    stored->corrected_initial_age = corrected_initial_age(fields, from.request_time, from.response_time);
+    stored->freshness_lifetime = from.freshness_lifetime;
+    write_head(from, field_rules, *stored);
+    find_validators(*stored);
+    return stored;
+}
+
+}  // namespace weir::cache

@@ -1,0 +1,80 @@
+// A response as the cache keeps it: its bytes ready to be sent, and what decides over its use. Immutable once stored,
+// shared by all workers.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "cache/cache_control.hpp"
+#include "conf/settings.hpp"
+#include "proxy/http/content.hpp"
+#include "proxy/http/head.hpp"
+
+namespace weir::cache {
+
+using time_point = std::chrono::sys_time<std::chrono::milliseconds>;
+
+// One field that the response's Vary names, with what the request that brought it said (RFC 9111 section 4.1): the
+// values of all lines joined by ", ", or nothing where the request had none.
+struct vary_field {
+    std::string name;  // lower case
+    std::optional<std::string> value;
+    http::field_id id = http::field_id::unknown;  // of the name
+};
+
+struct stored_response {
+    stored_response() = default;
+    // `fields` and `etag` point into `head`.
+    stored_response(const stored_response&) = delete;
+    stored_response& operator=(const stored_response&) = delete;
+
+    std::string key;  // see key.hpp; compared in full on every lookup
+    std::vector<vary_field> vary;
+
+    std::uint16_t status = 0;
+    // Status line and fields, each with its CRLF, Date and Content-Length among them, without Age, Connection and what
+    // else is hop-by-hop, and without the blank line: a hit sends it as it is, then its own Age and Cache-Status.
+    std::string head;
+    http::field_list fields;  // positions in `head`
+    std::vector<http::block_ptr> content;
+    std::uint64_t content_bytes = 0;
+
+    cache_control control;
+    time_point request_time;                        // when the request that brought it was sent
+    time_point response_time;                       // when its head was received
+    std::chrono::sys_seconds date;                  // when the origin made it: see date_of
+    std::chrono::seconds corrected_initial_age{0};  // RFC 9111 section 4.2.3
+    std::chrono::seconds freshness_lifetime{0};     // section 4.2.1, after the route's own rules
+    std::optional<std::chrono::sys_seconds> last_modified;
+    std::string_view etag;  // in `head`; empty where there is none
+
+    // What the memory bound counts: everything that this response occupies, the allocator's rounding and the store's
+    // bookkeeping for it included. The store adds its tables.
+    std::size_t memory_bytes() const;
+};
+
+// What a response is made from. `response` is as received from the endpoint; the rest as in stored_response.
+struct response_to_store {
+    std::string_view key;
+    const http::request_head& request;
+    const http::response_head& response;
+    std::vector<http::block_ptr> content;
+    std::uint64_t content_bytes;
+    time_point request_time;
+    time_point response_time;
+    std::chrono::seconds freshness_lifetime;
+};
+// Serialises `from`: hop-by-hop fields and those named by Connection left out, a Date that is missing or cannot be read
+// written as response_time, Age taken into corrected_initial_age, Content-Length written for what may have content.
+// `field_rules`: the route's response_headers; what decides over storing and reuse is taken from the response as it
+// came, but for the validators, which are those that clients get to see. Requires that vary_of gives something (see
+// may_store). Pure.
+std::shared_ptr<const stored_response> make_stored_response(const response_to_store& from,
+                                                            std::span<const conf::header_rule> field_rules);
+
+}  // namespace weir::cache
