@@ -1,0 +1,93 @@
+// The real program, started on a configuration of the test's own, on ports of the system's choice.
+#pragma once
+
+#include <boost/json/value.hpp>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "test/support/process.hpp"
+#include "test/support/raw_client.hpp"
+#include "test/support/temporary_folder.hpp"
+
+namespace weir::test {
+
+// The parts of a usual configuration: one listener, one upstream, one route. What a test adds is YAML, indented as its
+// place wants it: two spaces for keys of `listen_extra` list entries, four for `upstream` and `route` keys, none for
+// `top`.
+struct configuration {
+    std::vector<std::string> servers = {};  // "127.0.0.1:1234", "unix:/path", or "{address: ..., weight: 2}"
+    std::string upstream = "";              // such as "    retry: off\n"
+    std::string route = "";                 // such as "    cache: off\n"
+    std::string top = "";                   // such as "client: {max_content: 1KiB}\n"
+    std::vector<std::string> listen = {"127.0.0.1:0"};
+    unsigned workers = 1;
+    bool admin = false;
+    std::string access_log = "off";
+
+    std::string yaml() const;
+};
+
+// Runs while it lives. The destructor stops it with SIGTERM and fails the test when it does not then exit with status
+// 0, or when a sanitizer has spoken.
+class weir_instance {
+  public:
+    // Waits until it listens on every address. `listeners` is how many there are in `yaml`.
+    explicit weir_instance(const std::string& yaml, unsigned listeners = 1);
+    explicit weir_instance(const configuration& parts)
+        : weir_instance(parts.yaml(), static_cast<unsigned>(parts.listen.size())) {}
+    ~weir_instance();
+
+    // The port of the n-th TCP listener, in the order in which the program said it listens.
+    std::uint16_t port(unsigned n = 0) const { return ports_.at(n); }
+    std::uint16_t admin_port();
+    raw_client client(unsigned n = 0) const { return raw_client(port(n)); }
+    // One exchange on a connection of its own.
+    response ask(std::string_view bytes) const { return client().ask(bytes); }
+    response ask_get(std::string_view target, std::string_view fields = "") const {
+        return client().ask_get(target, fields);
+    }
+
+    // Writes `yaml` over the configuration and sends SIGHUP: the log line that says how it went, "reloaded: ..." or
+    // "not reloaded ...".
+    std::string reload(const std::string& yaml);
+    std::string reload(const configuration& parts) { return reload(parts.yaml()); }
+    // The same without a change of the file.
+    std::string reload();
+    // Ports that the program said it listens on since it started, also those opened by a reload; admin's not among
+    // them.
+    std::vector<std::uint16_t> all_ports();
+
+    boost::json::value status();
+    std::string metrics();
+
+    // SIGTERM, then its exit status.
+    int stop();
+
+    process& program() { return *program_; }
+    const temporary_folder& folder() const { return folder_; }
+    std::string file() const { return folder_.path("weir.yaml"); }
+    // Fails the test no more at the end: the test itself kills it or expects another status.
+    void expect_any_end() { any_end_ = true; }
+
+  private:
+    temporary_folder folder_;
+    std::unique_ptr<process> program_;
+    std::vector<std::uint16_t> ports_;
+    bool any_end_ = false;
+};
+
+// `weir` with these arguments, run to its end.
+struct finished_program {
+    int status;
+    std::string output;
+    std::string errors;
+};
+finished_program run_weir(const std::vector<std::string>& arguments, const std::vector<std::string>& environment = {});
+
+// The path of the program under test.
+std::string weir_program();
+
+}  // namespace weir::test
