@@ -1,0 +1,78 @@
+// What weir says about itself: plain data that the control thread gathers, as JSON for people and as Prometheus text.
+#pragma once
+
+#include "proxy/metrics.hpp"
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace weir::proxy {
+
+struct endpoint_status {
+    std::string address;       // as conf::address::text
+    std::string state = "up";  // "up", "down", "unresolved" or "passed over"
+    std::string reason;        // why it is not up; empty if it is
+    unsigned weight = 1;
+    bool backup = false;
+    std::uint64_t in_flight = 0;
+    std::uint64_t idle_connections = 0;
+    std::uint64_t requests = 0;
+    std::uint64_t failures = 0;
+};
+
+struct upstream_status {
+    std::string name;
+    std::vector<endpoint_status> endpoints;
+    std::array<std::uint64_t, 6> responses{};  // by status_class()
+    std::uint64_t retries = 0;
+    std::uint64_t cut_responses = 0;
+
+    // Adds what one worker has counted.
+    void add(const upstream_metrics& worker);
+};
+
+struct cache_use {
+    std::uint64_t bytes = 0;
+    std::uint64_t limit_bytes = 0;  // 0: off
+    std::uint64_t responses = 0;
+    std::uint64_t evictions = 0;
+};
+
+// What the kernel says about this process; zeros where /proc cannot be read.
+struct process_use {
+    std::uint64_t resident_bytes = 0;
+    std::uint64_t open_files = 0;
+    std::uint64_t max_files = 0;
+};
+process_use read_process_use();
+
+struct server_status {
+    std::string version;
+    std::chrono::system_clock::time_point started;
+    std::chrono::milliseconds uptime{0};
+    std::uint64_t generation = 0;  // of the configuration: 1 at start, one more for every reload that was applied
+    std::chrono::system_clock::time_point loaded;  // when that was; the epoch: not known
+    bool last_reload_failed = false;
+    unsigned workers = 0;
+    bool draining = false;  // SIGTERM came: no new connections
+    std::vector<upstream_status> upstreams;
+    cache_use cache;
+    std::uint64_t buffer_bytes = 0;        // of content on its way
+    std::uint64_t buffer_limit_bytes = 0;  // buffering.memory_max
+    std::uint64_t access_lines_lost = 0;   // given to the log writer, which could not write them (log_writer::losses)
+    std::uint64_t error_lines_lost = 0;    // likewise, and those for which the buffer had no room
+    // Not owned; valid while the status is. One for each worker.
+    std::vector<const proxy::worker_metrics*> worker_metrics;
+    process_use process;  // filled in by admin
+};
+
+// One JSON object without indentation. Names are those of the structs.
+std::string to_json(const server_status& status);
+
+// Prometheus text exposition, version 0.0.4.
+std::string to_prometheus(const server_status& status);
+
+}  // namespace weir::proxy
