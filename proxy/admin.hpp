@@ -1,0 +1,46 @@
+// The listener for metrics and status: GET or HEAD of /metrics, /status and /healthz.
+//
+// It lives on the control thread, away from the path of a request, so Beast's stock server code does. Connections, the
+// size of heads and the time for everything are bounded. A page that a browser loaded from elsewhere must not reach it:
+// a Host that is not this machine (DNS rebinding), any Origin and any content that is not JSON are refused.
+#pragma once
+
+#include "conf/address.hpp"
+#include "proxy/status.hpp"
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include <boost/asio/io_context.hpp>
+
+namespace weir::proxy {
+
+// All of it on the thread that runs `control`.
+class admin {
+  public:
+    // `gather` is called for each request while the listener is open.
+    admin(boost::asio::io_context& control, std::function<server_status()> gather);
+    ~admin();  // close()
+    admin(const admin&) = delete;
+    admin& operator=(const admin&) = delete;
+
+    // Listens on `where` instead of what was open before. What went wrong, as a sentence, or nothing; after a failure
+    // the listener before it is still open.
+    std::optional<std::string> open(const conf::address& where);
+    // Stops listening, ends all connections and removes the unix socket. They let go of `gather` at once.
+    void close();
+
+    // The address in use, with the port that the system chose; empty while closed.
+    std::optional<conf::address> bound() const;
+
+  private:
+    struct state;
+    boost::asio::io_context& control_;
+    std::function<server_status()> gather_;
+    std::shared_ptr<state> state_;
+};
+
+}  // namespace weir::proxy

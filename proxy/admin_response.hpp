@@ -1,0 +1,40 @@
+// What the admin listener answers. Pure but for `gather`.
+#pragma once
+
+#include "proxy/status.hpp"
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <boost/asio/ip/address.hpp>
+#include <boost/beast/http/empty_body.hpp>
+#include <boost/beast/http/message.hpp>
+#include <boost/beast/http/string_body.hpp>
+
+namespace weir::proxy {
+
+using admin_request = boost::beast::http::request<boost::beast::http::empty_body>;
+using admin_response = boost::beast::http::response<boost::beast::http::string_body>;
+
+// Where a request came in, which decides what its Host may be.
+struct admin_place {
+    std::optional<boost::asio::ip::address> address;  // of our end; empty: a unix socket, which no browser reaches
+    std::string name;                                 // of the host as configured
+};
+
+// The whole answer, framed but for the Connection field. `has_content`: the head announces content, which was not read.
+// A HEAD request gets what GET would; the caller leaves the content out.
+admin_response answer(const admin_request& request, bool has_content, const admin_place& place,
+                      const std::function<server_status()>& gather);
+
+// The answer to what could not be read as a request.
+admin_response refuse(boost::beast::http::status status, std::string_view why);
+
+// Whether `host`, the value of a Host field, names this machine: localhost, a loopback address, the address at which
+// the request came in, or the configured name; the port does not matter. Anything else may be a foreign page whose name
+// was made to resolve to us.
+bool is_own_host(std::string_view host, const admin_place& place);
+
+}  // namespace weir::proxy
