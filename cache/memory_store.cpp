@@ -241,6 +241,7 @@ void memory_store::clear() {
 
 void memory_store::set_limit(std::uint64_t limit_bytes) {
     impl_->limit = limit_bytes;
+    if (limit_bytes == 0) return clear();
     for (std::size_t i = 0; i < shard_count; ++i) {
         const std::uint64_t excess = impl_->excess();
         if (excess == 0) return;

@@ -1,0 +1,228 @@
+#include "cache/storability.hpp"
+
+#include <catch2/catch.hpp>
+#include <ostream>
+#include <set>
+
+#include "test/cache/heads.hpp"
+
+namespace weir::cache {
+
+std::ostream& operator<<(std::ostream& out, not_stored reason) {
+    return out << text(reason);
+}
+
+namespace {
+
+using namespace std::chrono_literals;
+using conf::freshness_settings;
+using test::http_date;
+
+constexpr std::uint64_t max_bytes = 1000;
+
+storability judge(const test::request& asked, const test::response& answer, const freshness_settings& rules = {}) {
+    return may_store(asked.head(), answer.head(), rules, max_bytes, test::start, test::start);
+}
+
+not_stored reason_for(const std::string& response_fields, int status = 200, const freshness_settings& rules = {},
+                      const std::string& request_fields = "") {
+    return judge(test::request(request_fields), test::response(response_fields, status), rules).reason;
+}
+
+freshness_settings defaulting_to(std::chrono::seconds lifetime) {
+    freshness_settings rules;
+    rules.default_lifetime = lifetime;
+    return rules;
+}
+
+freshness_settings overridden_by(std::chrono::seconds lifetime) {
+    freshness_settings rules;
+    rules.override_lifetime = lifetime;
+    return rules;
+}
+
+freshness_settings giving(int status, std::chrono::seconds lifetime) {
+    freshness_settings rules;
+    rules.by_status[static_cast<unsigned>(status)] = lifetime;
+    return rules;
+}
+
+TEST_CASE("a response with explicit freshness is stored, with its lifetime", "[cache][storability][rfc9111-3]") {
+    const auto judged = judge(test::request(), test::response("Cache-Control: max-age=60"));
+    CHECK(judged);
+    CHECK(judged.reason == not_stored::stored);
+    CHECK(judged.freshness_lifetime == 60s);
+    CHECK(reason_for("Expires: " + http_date(60s)) == not_stored::stored);
+    CHECK(reason_for("Cache-Control: s-maxage=60") == not_stored::stored);
+}
+
+TEST_CASE("only responses to GET are stored", "[cache][storability][rfc9111-3]") {
+    for (const char* method : {"HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "PROPFIND", "get"}) {
+        CAPTURE(method);
+        CHECK(judge(test::request("", method), test::response("Cache-Control: max-age=60")).reason ==
+              not_stored::method);
+    }
+}
+
+TEST_CASE("a response to a request with content is not stored", "[cache][storability]") {
+    const std::string fresh = "Cache-Control: public, max-age=60";
+    CHECK(reason_for(fresh, 200, {}, "Content-Length: 3") == not_stored::request_has_content);
+    CHECK(reason_for(fresh, 200, {}, "Transfer-Encoding: chunked") == not_stored::request_has_content);
+    CHECK(reason_for(fresh, 200, {}, "Content-Length: 0") == not_stored::stored);
+}
+
+TEST_CASE("a request's no-store keeps the response out", "[cache][storability][rfc9111-5.2.1.5]") {
+    const std::string fresh = "Cache-Control: max-age=60";
+    CHECK(reason_for(fresh, 200, {}, "Cache-Control: no-store") == not_stored::request_no_store);
+    CHECK(reason_for(fresh, 200, {}, "Cache-Control: max-age=0\nCache-Control: No-Store") ==
+          not_stored::request_no_store);
+    CHECK(reason_for(fresh, 200, {}, "Cache-Control: no-cache") == not_stored::stored);
+}
+
+TEST_CASE("no-store and private are never stored, whatever stands beside them",
+          "[cache][storability][rfc9111-5.2.2.5][rfc9111-5.2.2.7]") {
+    CHECK(reason_for("Cache-Control: no-store") == not_stored::no_store);
+    CHECK(reason_for("Cache-Control: no-store, max-age=60, public") == not_stored::no_store);
+    CHECK(reason_for("Cache-Control: max-age=60\nCache-Control: no-store") == not_stored::no_store);
+    CHECK(reason_for("Cache-Control: private") == not_stored::is_private);
+    CHECK(reason_for("Cache-Control: private, max-age=60, public") == not_stored::is_private);
+    CHECK(reason_for("Cache-Control: private=\"x\", max-age=60") == not_stored::is_private);
+    CHECK(reason_for("Cache-Control: private; max-age=60") == not_stored::is_private);
+}
+
+TEST_CASE("must-understand lets a known status pass no-store and keeps an unknown one out",
+          "[cache][storability][rfc9111-5.2.2.3]") {
+    CHECK(reason_for("Cache-Control: must-understand, no-store, max-age=60") == not_stored::stored);
+    CHECK(reason_for("Cache-Control: must-understand, no-store, max-age=60", 299) == not_stored::status);
+    CHECK(reason_for("Cache-Control: must-understand, max-age=60", 299) == not_stored::status);
+    CHECK(reason_for("Cache-Control: max-age=60", 299) == not_stored::stored);
+    CHECK(reason_for("Cache-Control: must-understand, private, max-age=60") == not_stored::is_private);
+}
+
+TEST_CASE("no-cache is not stored while there is no validation", "[cache][storability][rfc9111-5.2.2.4]") {
+    CHECK(reason_for("Cache-Control: no-cache, max-age=60") == not_stored::no_cache);
+    CHECK(reason_for("Cache-Control: no-cache=\"X\", max-age=60") == not_stored::no_cache);
+    CHECK(reason_for("Cache-Control: no-cache", 200, defaulting_to(60s)) == not_stored::no_cache);
+}
+
+TEST_CASE("a response that sets a cookie is not stored", "[cache][storability]") {
+    CHECK(reason_for("Cache-Control: public, max-age=60\nSet-Cookie: a=b") == not_stored::set_cookie);
+    CHECK(reason_for("Cache-Control: public, max-age=60\nSET-COOKIE: a=b") == not_stored::set_cookie);
+    CHECK(reason_for("Cache-Control: public, max-age=60\nSet-Cookie2: a=b") == not_stored::set_cookie);
+}
+
+TEST_CASE("a Vary that selects nothing is not stored", "[cache][storability][rfc9111-4.1]") {
+    const std::string fresh = "Cache-Control: max-age=60\n";
+    CHECK(reason_for(fresh + "Vary: *") == not_stored::vary_any);
+    CHECK(reason_for(fresh + "Vary: Accept, *") == not_stored::vary_any);
+    CHECK(reason_for(fresh + "Vary: Accept\nvary: *") == not_stored::vary_any);
+    CHECK(reason_for(fresh + "Vary: Accept Encoding") == not_stored::vary_any);
+    CHECK(reason_for(fresh + "Vary: a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p,q") == not_stored::vary_any);
+    CHECK(reason_for(fresh + "Vary: a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p,A") == not_stored::stored);
+    CHECK(reason_for(fresh + "Vary: Accept") == not_stored::stored);
+}
+
+TEST_CASE("an authorised response is stored only if it says so", "[cache][storability][rfc9111-3.5]") {
+    const auto [control, expected] = GENERATE(table<std::string, not_stored>({
+        {"max-age=60", not_stored::request_has_authorization},
+        {"max-age=60, proxy-revalidate", not_stored::request_has_authorization},
+        {"max-age=60, immutable", not_stored::request_has_authorization},
+        {"max-age=60, public", not_stored::stored},
+        {"s-maxage=60", not_stored::stored},
+        {"max-age=60, must-revalidate", not_stored::stored},
+        {"max-age=60, must-revalidate, private", not_stored::is_private},
+    }));
+    CAPTURE(control);
+    CHECK(reason_for("Cache-Control: " + control, 200, {}, "Authorization: Basic YTpi") == expected);
+}
+
+TEST_CASE("the route's override never beats no-store, private, Set-Cookie or Authorization",
+          "[cache][storability][route]") {
+    freshness_settings rules = overridden_by(60s);
+    rules.default_lifetime = 60s;
+    CHECK(reason_for("Cache-Control: no-store", 200, rules) == not_stored::no_store);
+    CHECK(reason_for("Cache-Control: private", 200, rules) == not_stored::is_private);
+    CHECK(reason_for("Set-Cookie: a=b", 200, rules) == not_stored::set_cookie);
+    CHECK(reason_for("", 200, rules, "Authorization: Basic YTpi") == not_stored::request_has_authorization);
+    CHECK(reason_for("Vary: *", 200, rules) == not_stored::vary_any);
+    CHECK(reason_for("", 206, rules) == not_stored::status);
+
+    CHECK(reason_for("Cache-Control: no-cache", 200, rules) == not_stored::stored);
+    CHECK(reason_for("Cache-Control: max-age=0", 200, rules) == not_stored::stored);
+    CHECK(reason_for("Expires: 0", 200, rules) == not_stored::stored);
+    CHECK(reason_for("", 500, rules) == not_stored::status);
+}
+
+TEST_CASE("some statuses are never stored", "[cache][storability][rfc9111-3][rfc6585]") {
+    for (const int status : {100, 103, 206, 304, 407, 412, 416, 417, 428, 429, 431, 511}) {
+        CAPTURE(status);
+        CHECK(reason_for("Cache-Control: public, max-age=60", status, giving(status, 60s)) == not_stored::status);
+    }
+}
+
+TEST_CASE("any other final status is stored with explicit freshness", "[cache][storability][rfc9111-3]") {
+    const int status = GENERATE(200, 201, 203, 204, 299, 300, 301, 302, 303, 307, 308, 400, 401, 403, 404, 405, 410,
+                                414, 499, 500, 501, 502, 503, 504, 599);
+    CAPTURE(status);
+    CHECK(reason_for("Cache-Control: max-age=60", status) == not_stored::stored);
+    CHECK(reason_for("", status, giving(status, 60s)) == not_stored::stored);
+}
+
+TEST_CASE("without explicit freshness errors are not stored", "[cache][storability][rfc9111-3]") {
+    const freshness_settings rules = defaulting_to(60s);
+    for (const int status : {302, 303, 307, 400, 401, 403, 500, 502, 503, 504}) {
+        CAPTURE(status);
+        CHECK(reason_for("", status, rules) == not_stored::status);
+        CHECK(reason_for("Cache-Control: public", status, rules) == not_stored::status);
+    }
+    for (const int status : {200, 203, 204, 300, 301, 308, 404, 410}) {
+        CAPTURE(status);
+        CHECK(reason_for("", status, rules) == not_stored::stored);
+        CHECK(reason_for("", status) == not_stored::no_freshness);
+    }
+}
+
+TEST_CASE("what is stale when it comes is not stored", "[cache][storability][rfc9111-4.2]") {
+    CHECK(reason_for("Cache-Control: max-age=0") == not_stored::already_stale);
+    CHECK(reason_for("Cache-Control: max-age=60, max-age=30") == not_stored::already_stale);
+    CHECK(reason_for("Expires: 0") == not_stored::already_stale);
+    CHECK(reason_for("Cache-Control: max-age=60\nAge: 60") == not_stored::already_stale);
+    CHECK(reason_for("Cache-Control: max-age=60\nAge: 59") == not_stored::stored);
+    CHECK(reason_for("Cache-Control: max-age=60\nDate: " + http_date(-60s)) == not_stored::already_stale);
+    CHECK(reason_for("Cache-Control: max-age=60\nDate: " + http_date(-59s)) == not_stored::stored);
+    CHECK(reason_for("Cache-Control: max-age=60", 200, overridden_by(0s)) == not_stored::already_stale);
+    freshness_settings capped;
+    capped.max_lifetime = 0s;
+    CHECK(reason_for("Cache-Control: max-age=60", 200, capped) == not_stored::already_stale);
+
+    const test::request asked;
+    const test::response answer("Cache-Control: max-age=5");
+    CHECK(may_store(asked.head(), answer.head(), {}, max_bytes, test::start - 5s, test::start).reason ==
+          not_stored::already_stale);
+}
+
+TEST_CASE("a response known to be too large is not stored", "[cache][storability]") {
+    CHECK(reason_for("Cache-Control: max-age=60\nContent-Length: 1000") == not_stored::stored);
+    CHECK(reason_for("Cache-Control: max-age=60\nContent-Length: 1001") == not_stored::too_large);
+    CHECK(reason_for("Cache-Control: max-age=60\nTransfer-Encoding: chunked") == not_stored::stored);
+}
+
+TEST_CASE("every reason has a word of its own", "[cache][storability]") {
+    std::set<std::string_view> words;
+    for (int i = 0; i <= static_cast<int>(not_stored::incomplete); ++i) words.insert(text(static_cast<not_stored>(i)));
+    CHECK(words.size() == static_cast<std::size_t>(not_stored::incomplete) + 1);
+    CHECK(words.count("unknown") == 0);
+    CHECK(text(not_stored::is_private) == "private");
+}
+
+TEST_CASE("GET and HEAD without content may use the cache", "[cache][storability][rfc9111-4]") {
+    CHECK(may_use_cache(test::request().head()));
+    CHECK(may_use_cache(test::request("", "HEAD").head()));
+    CHECK(may_use_cache(test::request("Content-Length: 0").head()));
+    CHECK_FALSE(may_use_cache(test::request("", "POST").head()));
+    CHECK_FALSE(may_use_cache(test::request("Content-Length: 1").head()));
+    CHECK_FALSE(may_use_cache(test::request("Transfer-Encoding: chunked").head()));
+}
+
+}  // namespace
+}  // namespace weir::cache
