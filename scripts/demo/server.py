@@ -6,7 +6,6 @@ default, lets the system choose. Any number of them may share a database. SIGTER
 """
 import argparse
 import os
-import signal
 import socket
 import sys
 
@@ -58,8 +57,6 @@ def main():
     application.mount(database, arguments.name)
     cherrypy.engine.subscribe("stop_thread", lambda thread_index: database.close())
     cherrypy.engine.signals.subscribe()
-    # An interrupt from the terminal is a stop like any other, also where the shell had it ignored.
-    signal.signal(signal.SIGINT, lambda number, frame: cherrypy.engine.exit())
     cherrypy.engine.start()
     print("ready", arguments.socket or cherrypy.server.bound_addr[1], flush=True)
     cherrypy.engine.block()
