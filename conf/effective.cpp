@@ -1,0 +1,290 @@
+// Settings written back as the YAML that gives them: what `weir check --effective` prints.
+#include "conf/environment.hpp"
+#include "conf/load.hpp"
+#include "conf/units.hpp"
+
+#include <string_view>
+
+namespace weir::conf {
+namespace {
+
+constexpr std::string_view not_quoted = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./";
+
+// A string that is nobody's word but its own: quoted unless it is plainly one.
+std::string scalar(const std::string& text) {
+    const bool plain = !text.empty() && text.find_first_not_of(not_quoted) == std::string::npos &&
+                       text.front() != '-' && text != "null" && text != "Null" && text != "NULL" &&
+                       text.find("---") == std::string::npos && text.find("...") == std::string::npos;
+    if (plain) return text;
+    std::string out = "\"";
+    for (const char c : escape_environment(text)) {
+        if (c == '\t')
+            out += "\\t";
+        else if (c == '"' || c == '\\')
+            (out += '\\') += c;
+        else
+            out += c;
+    }
+    return out + "\"";
+}
+
+std::string flag(bool value) {
+    return value ? "true" : "false";
+}
+
+template <class Value, class Write>
+std::string or_word(const std::optional<Value>& value, std::string_view word, Write write) {
+    return value ? write(*value) : std::string(word);
+}
+
+std::string or_off(const std::optional<std::uint64_t>& bytes) {
+    return or_word(bytes, "off", size_text);
+}
+
+std::string or_off(const std::optional<seconds>& value) {
+    return or_word(value, "off", duration_text);
+}
+
+// Appends "key: value" lines, indented by the depth of the section.
+class writer {
+  public:
+    void line(std::string_view key, const std::string& value) {
+        out_.append(indent_, ' ').append(key).append(": ").append(value).append("\n");
+    }
+    void item(const std::string& value) { out_.append(indent_, ' ').append("- ").append(value).append("\n"); }
+
+    // A key whose value is what `body` writes.
+    template <class Body>
+    void section(std::string_view key, Body body) {
+        out_.append(indent_, ' ').append(key).append(":\n");
+        indent_ += 2;
+        body();
+        indent_ -= 2;
+    }
+
+    // An entry of a list, whose first key is written by the caller's first line().
+    template <class Body>
+    void entry(Body body) {
+        const auto start = out_.size();
+        indent_ += 2;
+        body();
+        indent_ -= 2;
+        out_[start + indent_] = '-';
+    }
+
+    std::string take() { return std::move(out_); }
+
+  private:
+    std::string out_;
+    std::size_t indent_ = 0;
+};
+
+std::string target_text(const log_target& target) {
+    switch (target.type) {
+        case log_target::kind::off:
+            return "off";
+        case log_target::kind::standard_output:
+            return "stdout";
+        case log_target::kind::standard_error:
+            return "stderr";
+        case log_target::kind::file:
+            break;
+    }
+    return scalar(target.path);
+}
+
+std::string_view level_text(log_level level) {
+    switch (level) {
+        case log_level::debug:
+            return "debug";
+        case log_level::info:
+            return "info";
+        case log_level::warning:
+            return "warning";
+        case log_level::error:
+            break;
+    }
+    return "error";
+}
+
+std::string mode_text(unsigned mode) {
+    std::string out = "0";
+    for (int shift = 6; shift >= 0; shift -= 3) out += static_cast<char>('0' + ((mode >> shift) & 7));
+    return out;
+}
+
+void write_listen(writer& out, const std::vector<listen_address>& listen) {
+    out.section("listen", [&] {
+        for (const listen_address& each : listen) {
+            const auto address = scalar(each.address.text);
+            out.item(each.mode ? "{address: " + address + ", mode: " + mode_text(*each.mode) + "}" : address);
+        }
+    });
+}
+
+void write_client(writer& out, const client_settings& client) {
+    out.section("client", [&] {
+        out.line("head_timeout", duration_text(client.head_timeout));
+        out.line("idle_timeout", duration_text(client.idle_timeout));
+        out.line("read_timeout", duration_text(client.read_timeout));
+        out.line("write_timeout", duration_text(client.write_timeout));
+        out.line("max_connections",
+                 or_word(client.max_connections, "auto", [](auto count) { return std::to_string(count); }));
+        out.line("max_head", size_text(client.max_head_bytes));
+        out.line("max_fields", std::to_string(client.max_fields));
+        out.line("max_content", or_off(client.max_content_bytes));
+        std::string blocks;
+        for (const cidr& block : client.trusted_proxies) blocks += (blocks.empty() ? "" : ", ") + scalar(block.text());
+        out.line("trusted_proxies", "[" + blocks + "]");
+    });
+}
+
+void write_globals(writer& out, const settings& all) {
+    out.line("workers", or_word(all.workers, "auto", [](unsigned count) { return std::to_string(count); }));
+    out.line("drain_timeout", duration_text(all.drain_timeout));
+    write_listen(out, all.listen);
+    out.section("admin", [&] {
+        out.line("listen", or_word(all.admin.listen, "off", [](const address& where) { return scalar(where.text); }));
+        out.line("token", or_word(all.admin.token, "off", scalar));
+    });
+    out.section("log", [&] {
+        out.line("access", target_text(all.log.access));
+        out.line("format", all.log.format == log_format::json ? "json" : "combined");
+        out.line("errors", target_text(all.log.errors));
+        out.line("level", std::string(level_text(all.log.level)));
+    });
+    write_client(out, all.client);
+    out.section("buffering", [&] {
+        out.line("request", or_off(all.buffering.content.request_bytes));
+        out.line("response", or_off(all.buffering.content.response_bytes));
+        out.line("memory_max", size_text(all.buffering.memory_max_bytes));
+    });
+    out.section("dns", [&] { out.line("refresh", or_word(all.dns.refresh, "off", duration_text)); });
+}
+
+void write_timeouts(writer& out, const timeout_settings& timeouts) {
+    out.section("timeouts", [&] {
+        out.line("connect", duration_text(timeouts.connect));
+        out.line("first_byte", duration_text(timeouts.first_byte));
+        out.line("read", duration_text(timeouts.read));
+        out.line("write", duration_text(timeouts.write));
+        out.line("tunnel", duration_text(timeouts.tunnel));
+    });
+}
+
+std::string host_text(const host_rule& host) {
+    if (host.type == host_rule::kind::literal) return scalar(host.literal);
+    return host.type == host_rule::kind::server ? "server" : "preserve";
+}
+
+void write_upstream(writer& out, const upstream_settings& upstream) {
+    out.section("servers", [&] {
+        for (const server_settings& server : upstream.servers)
+            out.item("{address: " + scalar(server.address.text) + ", weight: " + std::to_string(server.weight) +
+                     ", backup: " + flag(server.backup) + "}");
+    });
+    out.line("servers_file", "off");
+    out.line("balance", "round_robin");
+    if (!upstream.keepalive)
+        out.line("keepalive", "off");
+    else
+        out.section("keepalive", [&] {
+            out.line("max_idle", std::to_string(upstream.keepalive->max_idle));
+            out.line("idle_timeout", or_word(upstream.keepalive->idle_timeout, "auto", duration_text));
+        });
+    write_timeouts(out, upstream.timeouts);
+    out.section("retry", [&] {
+        out.line("retries", std::to_string(upstream.retry.retries));
+        out.line("budget", std::to_string(upstream.retry.budget_percent) + "%");
+    });
+    out.line("host", host_text(upstream.host));
+}
+
+void write_route_cache(writer& out, const std::optional<route_cache_settings>& cache) {
+    if (!cache) {
+        out.line("cache", "off");
+        return;
+    }
+    const freshness_settings& freshness = cache->freshness;
+    std::string statuses;
+    for (const unsigned status : freshness.statuses)
+        statuses += (statuses.empty() ? "" : ", ") + std::to_string(status);
+    std::string by_status;
+    for (const auto& [status, lifetime] : freshness.by_status)
+        by_status += (by_status.empty() ? "" : ", ") + std::to_string(status) + ": " + duration_text(lifetime);
+    out.section("cache", [&] {
+        out.section("freshness", [&] {
+            out.line("default", or_off(freshness.default_lifetime));
+            out.line("override", or_off(freshness.override_lifetime));
+            out.line("max", or_off(freshness.max_lifetime));
+            out.line("statuses", "[" + statuses + "]");
+            out.line("by_status", "{" + by_status + "}");
+            out.line("heuristic", or_word(freshness.heuristic_percent, "off",
+                                          [](unsigned share) { return std::to_string(share) + "%"; }));
+        });
+        out.line("cache_status", flag(cache->cache_status));
+    });
+}
+
+void write_rules(writer& out, std::string_view key, const std::vector<header_rule>& rules) {
+    if (rules.empty()) {
+        out.line(key, "{}");
+        return;
+    }
+    out.section(key, [&] {
+        for (const header_rule& rule : rules) {
+            // A name may be any token, so also one that means something in YAML.
+            out.line("\"" + rule.name + "\"", rule.value ? scalar(*rule.value) : "null");
+        }
+    });
+}
+
+void write_rewrite(writer& out, const std::optional<rewrite_settings>& rewrite) {
+    if (!rewrite) {
+        out.line("rewrite", "off");
+        return;
+    }
+    out.section("rewrite", [&] {
+        if (!rewrite->strip.empty()) out.line("strip", scalar(rewrite->strip));
+        if (!rewrite->add.empty()) out.line("add", scalar(rewrite->add));
+    });
+}
+
+void write_route(writer& out, const route_settings& route) {
+    out.section("match", [&] {
+        out.line("host", scalar(route.host));
+        out.line("path", scalar(route.exact ? "= " + route.path : route.path));
+    });
+    out.line("upstream", scalar(route.upstream));
+    write_route_cache(out, route.cache);
+    write_rewrite(out, route.rewrite);
+    write_rules(out, "request_headers", route.request_headers);
+    write_rules(out, "response_headers", route.response_headers);
+    write_timeouts(out, route.timeouts);
+    out.section("buffering", [&] {
+        out.line("request", or_off(route.buffering.request_bytes));
+        out.line("response", or_off(route.buffering.response_bytes));
+    });
+}
+
+}  // namespace
+
+std::string effective_yaml(const settings& of) {
+    writer out;
+    write_globals(out, of);
+    out.section("upstreams", [&] {
+        for (const auto& [name, upstream] : of.upstreams)
+            out.section(scalar(name), [&, &each = upstream] { write_upstream(out, each); });
+    });
+    out.section("cache", [&] {
+        out.line("memory", or_off(of.cache.memory_bytes));
+        out.line("max_response", size_text(of.cache.max_response_bytes));
+        out.line("max_variants", std::to_string(of.cache.max_variants));
+    });
+    out.section("routes", [&] {
+        for (const route_settings& route : of.routes) out.entry([&] { write_route(out, route); });
+    });
+    return out.take();
+}
+
+}  // namespace weir::conf

@@ -1,0 +1,328 @@
+#include "test/conf/loading.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <cstdlib>
+
+using namespace weir::conf;
+using namespace std::chrono_literals;
+using weir::test::configuration;
+using weir::test::one_upstream;
+
+namespace {
+
+address at(const std::string& text) {
+    std::string why;
+    const auto out = parse_address(text, address_use::listen, why);
+    REQUIRE(out);
+    return *out;
+}
+
+// Defaults, for servers at these addresses.
+settings defaults(const std::vector<std::string>& servers) {
+    settings out;
+    out.listen = {{at("127.0.0.1:8880"), {}}};
+    for (const auto& server : servers) out.upstreams["app"].servers.push_back({at(server)});
+    route_settings route;
+    route.upstream = "app";
+    out.routes = {route};
+    return out;
+}
+
+// One of everything that differs from its default.
+constexpr std::string_view unusual = R"(
+workers: 3
+drain_timeout: 0s
+listen: ["[::1]:80", {address: "unix:/run/a b.sock", mode: 0660}, :81]
+admin: {listen: "10.0.0.1:8881", token: "s3cret\"\\$${x}:#"}
+log: {access: "/var/log/a b.log", format: json, errors: off, level: debug}
+client:
+  head_timeout: 1500ms
+  idle_timeout: 2m
+  read_timeout: 3h
+  write_timeout: 1ms
+  max_connections: 5000
+  max_head: 8KB
+  max_fields: 50
+  max_content: off
+  trusted_proxies: [10.0.0.0/8, "fd00::/8"]
+buffering: {request: off, response: 1000KB, memory_max: 3MiB}
+dns: {refresh: off}
+upstreams:
+  app:
+    servers:
+      - {address: a.example:1, weight: 7}
+      - {address: "unix:/run/app.sock", backup: true}
+    keepalive: {max_idle: 3, idle_timeout: 9s}
+    timeouts: {connect: 2s, first_byte: 3s, read: 4s, write: 5s, tunnel: 6s}
+    retry: {retries: 4, budget: 7%}
+    host: www.example.com:8080
+  "null": {servers: "[::1]:9", keepalive: off, retry: off, host: server}
+cache: {memory: off, max_response: 1MB, max_variants: 3}
+routes:
+  - match: {host: "*.Example.com", path: "= /a%20b"}
+    upstream: "null"
+    cache: off
+    rewrite: {strip: /a, add: "/b/{scheme}/{host}:{port}"}
+    request_headers: {X-A: "1: \"two\" # \\ ${x:-y}", "~": "", X-Gone: null, X-Utf8: "\u00e9"}
+    response_headers: {Server: ~, "null": "null"}
+    timeouts: {read: 1s}
+    buffering: {request: 1MiB, response: off}
+  - upstream: app
+    cache:
+      freshness:
+        default: 1m
+        override: 0s
+        max: 1h
+        statuses: [404, 200, 404]
+        by_status: {404: 10s, 500: 1s}
+        heuristic: 10%
+      cache_status: false
+)";
+
+}  // namespace
+
+TEST_CASE("ten lines are a configuration", "[conf][load]") {
+    const configuration written(
+        "listen: :8880\n"
+        "upstreams:\n"
+        "  app:\n"
+        "    servers:\n"
+        "      - 127.0.0.1:9001\n"
+        "      - 127.0.0.1:9002\n");
+    const auto loaded = written.load();
+    REQUIRE(loaded.value);
+    auto expected = defaults({"127.0.0.1:9001", "127.0.0.1:9002"});
+    expected.listen = {{at(":8880"), {}}};
+    CHECK(*loaded.value == expected);
+    CHECK(loaded.warnings.empty());
+}
+
+TEST_CASE("every setting can be set", "[conf][load]") {
+    const configuration written(unusual);
+    const auto loaded = written.load();
+    CAPTURE(written.faults());
+    REQUIRE(loaded.value);
+    const settings& value = *loaded.value;
+    CHECK(value.workers == 3U);
+    CHECK(value.drain_timeout == 0ms);
+    REQUIRE(value.listen.size() == 3);
+    CHECK(value.listen[1] == listen_address{at("unix:/run/a b.sock"), 0660U});
+    CHECK(value.admin.listen == at("10.0.0.1:8881"));
+    CHECK(value.admin.token == "s3cret\"\\${x}:#");
+    CHECK(value.log.access == log_target{log_target::kind::file, "/var/log/a b.log"});
+    CHECK(value.log.format == log_format::json);
+    CHECK(value.log.errors.type == log_target::kind::off);
+    CHECK(value.log.level == log_level::debug);
+    CHECK(value.client.head_timeout == 1500ms);
+    CHECK(value.client.idle_timeout == 2min);
+    CHECK(value.client.read_timeout == 3h);
+    CHECK(value.client.write_timeout == 1ms);
+    CHECK(value.client.max_connections == 5'000U);
+    CHECK(value.client.max_head_bytes == 8'000);
+    CHECK(value.client.max_fields == 50);
+    CHECK_FALSE(value.client.max_content_bytes);
+    CHECK(value.client.trusted_proxies.size() == 2);
+    CHECK_FALSE(value.buffering.content.request_bytes);
+    CHECK(value.buffering.content.response_bytes == 1'000'000U);
+    CHECK(value.buffering.memory_max_bytes == 3 * mebibyte);
+    CHECK_FALSE(value.dns.refresh);
+    CHECK_FALSE(value.cache.memory_bytes);
+    CHECK(value.cache.max_response_bytes == 1'000'000);
+    CHECK(value.cache.max_variants == 3);
+
+    const auto& app = value.upstreams.at("app");
+    REQUIRE(app.servers.size() == 2);
+    CHECK(app.servers[0] == server_settings{at("a.example:1"), 7, false});
+    CHECK(app.servers[1] == server_settings{at("unix:/run/app.sock"), 1, true});
+    CHECK(app.keepalive == keepalive_settings{3, 9s});
+    CHECK(app.timeouts == timeout_settings{2s, 3s, 4s, 5s, 6s});
+    CHECK(app.retry == retry_settings{4, 7});
+    CHECK(app.host == host_rule{host_rule::kind::literal, "www.example.com:8080"});
+    const auto& other = value.upstreams.at("null");
+    CHECK_FALSE(other.keepalive);
+    CHECK(other.retry.retries == 0);
+    CHECK(other.host.type == host_rule::kind::server);
+
+    REQUIRE(value.routes.size() == 2);
+    const route_settings& first = value.routes[0];
+    CHECK(first.host == "*.example.com");
+    CHECK(first.path == "/a%20b");
+    CHECK(first.exact);
+    CHECK_FALSE(first.cache);
+    CHECK(first.rewrite == rewrite_settings{"/a", "/b/{scheme}/{host}:{port}"});
+    CHECK(first.request_headers ==
+          std::vector<header_rule>{
+              {"X-A", "1: \"two\" # \\ y"}, {"~", ""}, {"X-Gone", std::nullopt}, {"X-Utf8", "\u00e9"}});
+    CHECK(first.response_headers == std::vector<header_rule>{{"Server", std::nullopt}, {"null", "null"}});
+    const route_settings& second = value.routes[1];
+    REQUIRE(second.cache);
+    CHECK_FALSE(second.cache->cache_status);
+    CHECK(second.cache->freshness.default_lifetime == 60s);
+    CHECK(second.cache->freshness.override_lifetime == 0s);
+    CHECK(second.cache->freshness.max_lifetime == 3600s);
+    CHECK(second.cache->freshness.statuses == std::vector<unsigned>{200, 404});
+    CHECK(second.cache->freshness.by_status == std::map<unsigned, seconds>{{404, 10s}, {500, 1s}});
+    CHECK(second.cache->freshness.heuristic_percent == 10U);
+}
+
+TEST_CASE("a route takes over what it does not say", "[conf][load]") {
+    const configuration written(unusual);
+    const auto loaded = written.load();
+    REQUIRE(loaded.value);
+    timeout_settings expected;
+    expected.read = 1s;
+    CHECK(loaded.value->routes[0].timeouts == expected);
+    CHECK(loaded.value->routes[0].buffering == route_buffering{mebibyte, std::nullopt});
+    CHECK(loaded.value->routes[1].timeouts == timeout_settings{2s, 3s, 4s, 5s, 6s});
+    CHECK(loaded.value->routes[1].buffering == route_buffering{std::nullopt, 1'000'000});
+}
+
+TEST_CASE("the effective configuration loads as the same settings", "[conf][load][effective]") {
+    const auto yaml = GENERATE(as<std::string>{}, std::string(unusual), std::string(one_upstream));
+    const auto first = configuration(yaml).load();
+    REQUIRE(first.value);
+    const auto written = effective_yaml(*first.value);
+    CAPTURE(written);
+    const configuration again(written);
+    CAPTURE(again.faults());
+    REQUIRE(again.load().value);
+    CHECK(*again.load().value == *first.value);
+    CHECK(effective_yaml(*again.load().value) == written);
+}
+
+TEST_CASE("the shipped example is the defaults", "[conf][load][example]") {
+    const auto loaded = load_file(WEIR_EXAMPLE);
+    for (const auto& each : loaded.faults) UNSCOPED_INFO(text(each));
+    REQUIRE(loaded.value);
+    CHECK(*loaded.value == defaults({"127.0.0.1:9001", "127.0.0.1:9002"}));
+    CHECK(loaded.warnings.empty());
+}
+
+TEST_CASE("the example names every key that the effective configuration has", "[conf][load][example]") {
+    const auto example = weir::test::read_file(WEIR_EXAMPLE);
+    const auto written = effective_yaml(defaults({"127.0.0.1:9001"}));
+    std::size_t start = 0;
+    while (start < written.size()) {
+        const auto end = written.find('\n', start);
+        const auto line = written.substr(start, end - start);
+        const auto first = line.find_first_not_of(" -");
+        const auto colon = line.find(':');
+        start = end + 1;
+        // Entries of lists are values, not keys; what a route takes over is {} in the example.
+        if (line[first] == '"' || line[first] == '{' || colon == std::string::npos) continue;
+        const auto key = line.substr(first, colon + 1 - first);
+        CAPTURE(key);
+        CHECK(example.find(key) != std::string::npos);
+    }
+}
+
+TEST_CASE("listen takes a string, a map or a list of both", "[conf][load]") {
+    const auto [yaml, expected] = GENERATE(table<std::string, std::vector<std::string>>({
+        {"listen: 127.0.0.1:1\n", {"127.0.0.1:1"}},
+        {"listen: unix:/a\n", {"unix:/a"}},
+        {"listen: {address: :1, proxy_protocol: off}\n", {":1"}},
+        {"listen: [:1, {address: unix:/a, mode: 0777}]\n", {":1", "unix:/a"}},
+        {"listen:\n  - :1\n  - \"[::1]:2\"\n", {":1", "[::1]:2"}},
+        {"listen:\n", {"127.0.0.1:8880"}},
+        {"listen: []\n", {"127.0.0.1:8880"}},
+        {"listen: [127.0.0.1:0, 127.0.0.2:0, :0]\n", {"127.0.0.1:0", "127.0.0.2:0", ":0"}},
+    }));
+    CAPTURE(yaml);
+    const auto loaded = configuration(std::string(one_upstream) + yaml).load();
+    REQUIRE(loaded.value);
+    std::vector<std::string> got;
+    for (const auto& each : loaded.value->listen) got.push_back(each.address.text);
+    CHECK(got == expected);
+}
+
+TEST_CASE("sections with everything commented out are the defaults", "[conf][load]") {
+    const configuration written(
+        "include:\nadmin:\nlog:\nclient:\n  trusted_proxies:\nbuffering:\ndns:\ncache:\nroutes:\n"
+        "upstreams:\n  app:\n    servers: [127.0.0.1:9001]\n    keepalive:\n    timeouts:\n    retry:\n");
+    const auto loaded = written.load();
+    CAPTURE(written.faults());
+    REQUIRE(loaded.value);
+    CHECK(*loaded.value == defaults({"127.0.0.1:9001"}));
+}
+
+TEST_CASE("environment variables reach all values and no keys", "[conf][load]") {
+    ::setenv("WEIR_TEST_PORT", "9007", 1);
+    const configuration written(
+        "workers: ${WEIR_TEST_WORKERS:-2}\n"
+        "upstreams: {app: {servers: [\"127.0.0.1:${WEIR_TEST_PORT}\"]}}\n"
+        "routes: [{upstream: app, request_headers: {\"$WEIR_TEST_PORT\": a}}]\n");
+    const auto loaded = written.load();
+    REQUIRE(loaded.value);
+    CHECK(loaded.value->workers == 2U);
+    CHECK(loaded.value->upstreams.at("app").servers[0].address.port == 9007);
+    CHECK(loaded.value->routes[0].request_headers[0].name == "$WEIR_TEST_PORT");
+}
+
+TEST_CASE("anchors and aliases save repetition", "[conf][load]") {
+    const configuration written(
+        "upstreams:\n"
+        "  a: {servers: [a:1], timeouts: &slow {read: 5m}}\n"
+        "  b: {servers: [b:1], timeouts: *slow}\n"
+        "routes: [{match: {path: /b}, upstream: b}, {upstream: a}]\n");
+    const auto loaded = written.load();
+    REQUIRE(loaded.value);
+    CHECK(loaded.value->upstreams.at("b").timeouts.read == 5min);
+    CHECK(loaded.value->routes[0].timeouts.read == 5min);
+}
+
+TEST_CASE("a byte order mark and DOS line ends do no harm", "[conf][load]") {
+    const configuration written("\xef\xbb\xbfupstreams:\r\n  app:\r\n    servers: [127.0.0.1:9001]\r\nworkers: x\r\n");
+    CHECK(written.faults() == std::vector<std::string>{"weir.yaml:4:10: workers: \"x\" is no whole number"});
+}
+
+TEST_CASE("what works but is hardly meant is a warning", "[conf][load]") {
+    const auto [yaml, says] = GENERATE(table<std::string, std::string>({
+        {"routes: [{upstream: a}, {match: {path: /b}, upstream: b}]\n",
+         "weir.yaml:2:25: no request gets to this route; the one at weir.yaml:2:10 takes them all"},
+        {"routes: [{match: {host: \"*.x.com\"}, upstream: a}, {match: {host: a.x.com, path: /b}, upstream: b}]\n",
+         "weir.yaml:2:51: no request gets to this route"},
+        {"routes: [{match: {path: = /b}, upstream: a}, {match: {path: = /b}, upstream: b}]\n",
+         "weir.yaml:2:46: no request gets to this route"},
+        {"routes: [{upstream: a}]\n", "weir.yaml:1:1: no route goes to the upstream b"},
+    }));
+    const configuration written("upstreams: {a: {servers: [a:1]}, b: {servers: [b:1]}}\n" + yaml);
+    REQUIRE(written.load().value);
+    const auto warnings = written.warnings();
+    CAPTURE(warnings);
+    REQUIRE(warnings.size() == 1);
+    CHECK_THAT(warnings[0], Catch::StartsWith(says));
+}
+
+TEST_CASE("routes that overlap but do not cover each other are no warning", "[conf][load]") {
+    const configuration written(
+        "upstreams: {a: {servers: [a:1]}}\n"
+        "routes:\n"
+        "  - {match: {path: = /}, upstream: a}\n"
+        "  - {match: {path: /ab}, upstream: a}\n"
+        "  - {match: {path: /abc}, upstream: a}\n"
+        "  - {match: {host: \"*.x.com\"}, upstream: a}\n"
+        "  - {match: {host: x.com}, upstream: a}\n"
+        "  - {match: {host: ax.com}, upstream: a}\n"
+        "  - {match: {path: /a}, upstream: a}\n"
+        "  - {upstream: a}\n");
+    REQUIRE(written.load().value);
+    CHECK(written.warnings().empty());
+}
+
+TEST_CASE("servers on the command line need no file", "[conf][load][command line]") {
+    const auto loaded = load_servers({"127.0.0.1:9001", "unix:/run/app.sock"});
+    REQUIRE(loaded.value);
+    CHECK(*loaded.value == defaults({"127.0.0.1:9001", "unix:/run/app.sock"}));
+
+    const auto [to, says] = GENERATE(table<std::vector<std::string>, std::string>({
+        {std::vector<std::string>{}, "--to:1:1: there are no servers"},
+        {{"a:1", "b"}, "--to:2:1: \"b\" has no port"},
+        {{"a:1", "A:1"}, "--to:2:1: a:1 is given twice"},
+        {{"http://a:1"}, "--to:1:1: \"http://a:1\" is a URL"},
+    }));
+    const auto refused = load_servers(to);
+    CHECK_FALSE(refused.value);
+    REQUIRE(refused.faults.size() == 1);
+    CHECK_THAT(text(refused.faults[0]), Catch::StartsWith(says));
+}

@@ -1,0 +1,114 @@
+// Every key of the configuration contract with its default: it is taken, or refused as not built yet, and never
+// unknown.
+#include "test/conf/loading.hpp"
+
+#include <catch2/catch.hpp>
+
+using weir::test::configuration;
+
+namespace {
+
+constexpr std::string_view contract = R"(workers: auto
+drain_timeout: 30s
+listen:
+  - 127.0.0.1:8880
+admin:
+  listen: off
+  token: off
+log:
+  access: stdout
+  format: combined
+  errors: stderr
+  level: info
+client:
+  head_timeout: 10s
+  idle_timeout: 60s
+  read_timeout: 30s
+  write_timeout: 30s
+  min_rate: off
+  max_connections: auto
+  max_head: 32KiB
+  max_fields: 128
+  max_content: 100MiB
+  trusted_proxies: []
+  proxy_protocol: off
+buffering:
+  request: 64KiB
+  response: 256KiB
+  memory_max: 64MiB
+  spool_dir: /var/tmp
+  spool_max: 10GiB
+dns: {refresh: 30s}
+upstreams:
+  app:
+    servers:
+      - 127.0.0.1:9001
+      - {address: 127.0.0.1:9002, weight: 1, backup: false, max_in_flight: 20}
+    servers_file: off
+    balance: round_robin
+    hash_on: uri
+    sticky: off
+    max_in_flight: off
+    queue: {length: 1000, timeout: 10s}
+    keepalive: {max_idle: 32, idle_timeout: auto}
+    timeouts: {connect: 1s, first_byte: 60s, read: 60s, write: 30s, tunnel: 1h}
+    retry: {retries: 1, budget: 20%}
+    health: off
+    slow_start: off
+    eject: {failures: 5, window: 10s, duration: 10s, max_ejected: 50%}
+    host: preserve
+cache:
+  memory: 256MiB
+  max_response: 16MiB
+  eviction: lru
+  collapse_timeout: 10s
+  max_variants: 64
+  uncacheable_memory: 1m
+  purge: {allow: []}
+  memcached: off
+routes:
+  - match: {host: "*", path: /}
+    upstream: app
+    priority: normal
+    cache:
+      freshness:
+        default: off
+        override: off
+        max: off
+        statuses: [200, 203, 204, 300, 301, 308, 404, 410]
+        by_status: {}
+        heuristic: off
+      stale: {while_revalidate: off, if_error: off}
+      key: {query: all, ignore_query: [], headers: [], cookies: []}
+      session_cookies: []
+      store_set_cookie: false
+      min_uses: 1
+      client_directives: ignore
+      bypass: {headers: [], cookies: []}
+      ranges: whole
+      tag_fields: [Surrogate-Key, Cache-Tag, xkey]
+      cache_status: true
+    memcached_pages: off
+    rewrite: off
+    request_headers: {}
+    response_headers: {}
+    timeouts: {}
+    buffering: {}
+)";
+
+}  // namespace
+
+TEST_CASE("the whole contract is known", "[conf][not built]") {
+    const configuration written(contract);
+    std::vector<std::string> names;
+    for (const std::string& fault : written.faults()) {
+        CAPTURE(fault);
+        const auto end = fault.find(" is not built yet");
+        CHECK(end != std::string::npos);
+        names.push_back(fault.substr(fault.find(": ") + 2, end - fault.find(": ") - 2));
+    }
+    CHECK(names == std::vector<std::string>{
+                       "buffering.spool_dir", "buffering.spool_max", "upstreams.app.servers.max_in_flight",
+                       "upstreams.app.hash_on", "upstreams.app.queue", "upstreams.app.eject", "cache.collapse_timeout",
+                       "cache.uncacheable_memory", "route.cache.ranges", "route.cache.tag_fields"});
+}
