@@ -264,6 +264,21 @@ class Pages(WithDatabase):
         self.assertEqual(set(statuses), {200})
         self.assertIn(b"seen this page 42 times", self.two.get("/session", Cookie=cookie)[1])
 
+    def test_the_lock_of_a_server_that_was_killed_ends_by_itself(self):
+        cookie = self.cookie(self.one.get("/session")[0])
+        with sqlite3.connect(self.database) as connection:
+            connection.execute("INSERT INTO session_locks VALUES (?, 'a server that is gone', 1)", (cookie.split("=")[1],))
+        connection.close()
+        self.assertEqual(self.one.get("/session", Cookie=cookie)[0].status, 200)
+
+    def test_no_lock_is_left_behind(self):
+        cookie = self.cookie(self.one.get("/session")[0])
+        self.one.request("POST", "/session/login", "name=Ann", Cookie=cookie, Content_Type="application/x-www-form-urlencoded")
+        with sqlite3.connect(self.database) as connection:
+            locks = connection.execute("SELECT id FROM session_locks WHERE until > 1").fetchall()
+        connection.close()
+        self.assertEqual(locks, [])
+
 
 class Running(WithDatabase):
     def test_a_server_listens_on_a_unix_socket_and_stops_when_asked(self):
