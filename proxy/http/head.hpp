@@ -134,7 +134,7 @@ bool any_element(std::string_view list, F f) {
     bool quoted = false;
     for (std::size_t i = 0; i <= list.size(); ++i) {
         if (i < list.size()) {
-            if (quoted && list[i] == '\\') {
+            if (quoted && list[i] == '\\' && i + 1 < list.size()) {
                 ++i;
                 continue;
             }
