@@ -119,4 +119,10 @@ bool is_local(const address& where) {
            (where.host.substr(0, 4) == "127." && !normal_ip(AF_INET, where.host).empty());
 }
 
+bool collide(const address& a, const address& b) {
+    if (a.type != b.type) return false;
+    if (a.type == address::kind::unix_path) return a.path == b.path;
+    return a.port == b.port && a.port != 0 && (a.host == b.host || a.host.empty() || b.host.empty());
+}
+
 }  // namespace weir::conf

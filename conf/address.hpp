@@ -37,4 +37,8 @@ std::optional<address> parse_address(std::string_view text, address_use use, std
 // True for a unix socket, 127.0.0.0/8, ::1 and "localhost": what only this machine can reach.
 bool is_local(const address& where);
 
+// True if sockets cannot listen on both: the addresses are the same, or one is every address of the other's port. Port
+// 0 never collides, the system chooses another each time.
+bool collide(const address& a, const address& b);
+
 }  // namespace weir::conf

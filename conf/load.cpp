@@ -8,34 +8,51 @@
 #include "conf/sections.hpp"
 #include "conf/upstreams.hpp"
 
+#include <algorithm>
 #include <exception>
+#include <initializer_list>
 #include <set>
 
 namespace weir::conf {
 namespace {
 
+// The place of a key by its path through the mappings of `root`; that of the last mapping found if it is not there.
+place place_of(const node& root, std::initializer_list<std::string_view> path) {
+    const node* in = &root;
+    place found = root.where;
+    for (const std::string_view name : path) {
+        const auto key =
+            std::find_if(in->keys.begin(), in->keys.end(), [&](const auto& each) { return each.name == name; });
+        if (key == in->keys.end()) break;
+        found = key->where;
+        in = &in->items[static_cast<std::size_t>(key - in->keys.begin())];
+    }
+    return found;
+}
+
 // What takes several sections to see. Silent after other faults, of which these would often be echoes.
 void check_whole(const settings& all, const node& root, report& to) {
     if (to.has_faults()) return;
     if (all.upstreams.empty()) {
-        to.fault(root.where,
+        to.fault(place_of(root, {"upstreams"}),
                  "there are no upstreams; add one, such as \"upstreams: {app: {servers: [127.0.0.1:9001]}}\"");
         return;
     }
     if (all.routes.empty())
-        to.fault(root.where,
+        to.fault(place_of(root, {"upstreams"}),
                  "there are several upstreams and no routes; say which requests go where, such as "
                  "\"routes: [{match: {path: /}, upstream: " +
                      all.upstreams.begin()->first + "}]\"");
     for (const listen_address& listen : all.listen)
-        if (all.admin.listen && all.admin.listen->text == listen.address.text)
-            to.fault(root.where, "admin.listen is " + listen.address.text +
-                                     ", which is in listen too; they need an "
-                                     "address each");
+        if (all.admin.listen && collide(*all.admin.listen, listen.address))
+            to.fault(place_of(root, {"admin", "listen"}), "admin.listen: " + all.admin.listen->text +
+                                                              " is taken already by " + listen.address.text +
+                                                              " of listen; they need an address each");
     std::set<std::string_view> used;
     for (const route_settings& route : all.routes) used.insert(route.upstream);
     for (const auto& [name, upstream] : all.upstreams)
-        if (used.count(name) == 0) to.warn(root.where, "no route goes to the upstream " + name);
+        if (used.count(name) == 0)
+            to.warn(place_of(root, {"upstreams", name}), "no route goes to the upstream " + name);
 }
 
 settings read_settings(const node& root, bool all_known, node_budget& budget, report& to) {

@@ -52,13 +52,6 @@ std::optional<listen_address> read_listen_entry(const node& from, report& to) {
     return listen_address{std::move(*where), mode};
 }
 
-// True if no two sockets can be bound to these: the same address, or one is every address of the other's port.
-bool collide(const address& a, const address& b) {
-    if (a.text == b.text) return true;
-    if (a.type != address::kind::host_port || b.type != address::kind::host_port) return false;
-    return a.port == b.port && a.port != 0 && (a.host.empty() || b.host.empty());
-}
-
 void read_target(mapping_reader& from, std::string_view key, log_target& out) {
     const node* value = from.take_scalar(key);
     if (value == nullptr) return;
@@ -87,7 +80,9 @@ void read_listen(mapping_reader& top, std::vector<listen_address>& out) {
         auto entry = read_listen_entry(each, top.to());
         if (!entry) return;
         for (std::size_t i = 0; i < out.size(); ++i) {
-            if (!collide(out[i].address, entry->address)) continue;
+            // Two with port 0 could both be had, but a reload tells listeners apart by their texts.
+            const auto& other = out[i].address;
+            if (other.text != entry->address.text && !collide(other, entry->address)) continue;
             top.fault(each, "listen",
                       entry->address.text + " is taken already by " + out[i].address.text + " at " +
                           top.to().text(places[i]) + ", remove one of them");

@@ -2,7 +2,7 @@
 // references by then, so readers need not. Each comment says the default, the range and the effect.
 //
 // An empty optional means what its comment says: `off` (no limit, no such feature) or `auto`.
-// Timeouts are 1ms to 30 days unless said otherwise; sizes are bytes.
+// Timeouts are 1ms to 30 days, sizes 1KiB to 1024GiB (in bytes here), unless said otherwise.
 #pragma once
 
 #include "conf/address.hpp"
@@ -81,7 +81,7 @@ struct client_settings {
     std::uint64_t max_head_bytes = 32 * kibibyte;
     // Default: 128. 1 to 10,000 fields in a head; 431 beyond it.
     unsigned max_fields = 128;
-    // Default: 100MiB. Request content as decoded; 413 beyond it. Empty: off, no limit.
+    // Default: 100MiB. 1B to 1024TiB of request content as decoded; 413 beyond it. Empty: off, no limit.
     std::optional<std::uint64_t> max_content_bytes = 100 * mebibyte;
     // Default: none. Peers whose X-Forwarded-*, Forwarded and X-Request-ID are believed; what others send is replaced.
     std::vector<cidr> trusted_proxies;

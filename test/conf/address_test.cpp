@@ -116,6 +116,28 @@ TEST_CASE("loopback addresses and unix sockets are local", "[conf][address]") {
     CHECK(is_local(*parsed) == local);
 }
 
+TEST_CASE("two listeners cannot have one address", "[conf][address]") {
+    const auto [a, b, collision] = GENERATE(table<std::string, std::string, bool>({
+        {"127.0.0.1:1", "127.0.0.1:1", true},
+        {"127.0.0.1:1", "127.0.0.2:1", false},
+        {"127.0.0.1:1", "127.0.0.1:2", false},
+        {":1", "127.0.0.1:1", true},
+        {"[::1]:1", ":1", true},
+        {"127.0.0.1:0", "127.0.0.1:0", false},
+        {"unix:/a", "unix:/a", true},
+        {"unix:/a", "unix:/b", false},
+        {"unix:/a", ":1", false},
+    }));
+    CAPTURE(a, b);
+    std::string why;
+    const auto first = parse_address(a, address_use::listen, why);
+    const auto second = parse_address(b, address_use::listen, why);
+    REQUIRE(first);
+    REQUIRE(second);
+    CHECK(collide(*first, *second) == collision);
+    CHECK(collide(*second, *first) == collision);
+}
+
 TEST_CASE("a block contains the addresses with its prefix", "[conf][cidr]") {
     const auto [block, ip, contained] = GENERATE(table<std::string, std::string, bool>({
         {"10.0.0.0/8", "10.255.0.1", true},

@@ -160,7 +160,8 @@ TEST_CASE("listeners are checked one by one and together", "[conf][faults]") {
         {"admin: {listen: :8881}\n", "2:17", "can be reached from other machines; set admin.token"},
         {"admin: {listen: 10.0.0.1:8881, token: off}\n", "2:17", "something other than off"},
         {"admin: {token: \"a b\"}\n", "2:16", "visible ASCII characters"},
-        {"admin: {listen: 127.0.0.1:8880}\n", "1:1", "admin.listen is 127.0.0.1:8880, which is in listen too"},
+        {"admin: {listen: 127.0.0.1:8880}\n", "2:9",
+         "admin.listen: 127.0.0.1:8880 is taken already by 127.0.0.1:8880 of listen"},
     }));
     check_added(yaml, where, says);
 }

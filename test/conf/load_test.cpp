@@ -236,6 +236,11 @@ TEST_CASE("listen takes a string, a map or a list of both", "[conf][load]") {
     CHECK(got == expected);
 }
 
+TEST_CASE("listeners and the admin listener may all ask for any port", "[conf][load]") {
+    const configuration written(std::string(one_upstream) + "listen: 127.0.0.1:0\nadmin: {listen: 127.0.0.1:0}\n");
+    CHECK(written.faults().empty());
+}
+
 TEST_CASE("sections with everything commented out are the defaults", "[conf][load]") {
     const configuration written(
         "include:\nadmin:\nlog:\nclient:\n  trusted_proxies:\nbuffering:\ndns:\ncache:\nroutes:\n"
@@ -284,7 +289,7 @@ TEST_CASE("what works but is hardly meant is a warning", "[conf][load]") {
          "weir.yaml:2:51: no request gets to this route"},
         {"routes: [{match: {path: = /b}, upstream: a}, {match: {path: = /b}, upstream: b}]\n",
          "weir.yaml:2:46: no request gets to this route"},
-        {"routes: [{upstream: a}]\n", "weir.yaml:1:1: no route goes to the upstream b"},
+        {"routes: [{upstream: a}]\n", "weir.yaml:1:34: no route goes to the upstream b"},
     }));
     const configuration written("upstreams: {a: {servers: [a:1]}, b: {servers: [b:1]}}\n" + yaml);
     REQUIRE(written.load().value);
