@@ -141,14 +141,25 @@ bool same_value(const vary_field& a, const vary_field& b) {
     return same_value(value_reader(*a.value, list), value_reader(*b.value, list), ignores_case(a.id));
 }
 
-bool matches(const vary_field& stored, const http::field_list& request) {
-    std::size_t lines = 0;
+struct found_lines {
+    std::size_t count = 0;
     std::string_view first;
+};
+
+found_lines find_lines(const http::field_list& request, const vary_field& named) {
+    // Most names that Vary gives have an id, and comparing ids is what a hit has time for.
+    if (named.id != http::field_id::unknown) return {request.count(named.id), request.value(named.id)};
+    found_lines lines;
     for (const http::field_view field : request) {
-        if (is_field(field, stored) && ++lines == 1) first = field.value;
+        if (is_field(field, named) && ++lines.count == 1) lines.first = field.value;
     }
-    if (lines == 0 || !stored.value) return lines == 0 && !stored.value;
-    if (lines == 1 && first == *stored.value) return true;
+    return lines;
+}
+
+bool matches(const vary_field& stored, const http::field_list& request) {
+    const found_lines lines = find_lines(request, stored);
+    if (lines.count == 0 || !stored.value) return lines.count == 0 && !stored.value;
+    if (lines.count == 1 && lines.first == *stored.value) return true;
     const bool list = is_list(stored.id);
     return same_value(value_reader(*stored.value, list), value_reader(request, stored, list), ignores_case(stored.id));
 }
