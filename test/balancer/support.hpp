@@ -1,0 +1,39 @@
+// Upstreams for tests.
+#pragma once
+
+#include <boost/asio/ip/tcp.hpp>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "balancer/upstream.hpp"
+
+namespace weir::balancer::test {
+
+inline std::shared_ptr<endpoint> make_endpoint(std::uint32_t id, bool resolved = true) {
+    conf::address address;
+    address.host = "127.0.0.1";
+    address.port = static_cast<std::uint16_t>(9000 + id);
+    address.text = "127.0.0.1:" + std::to_string(address.port);
+    auto made = std::make_shared<endpoint>(id, address);
+    if (resolved) {
+        const boost::asio::ip::tcp::endpoint at(boost::asio::ip::address_v4::loopback(), address.port);
+        made->set_addresses(std::make_shared<const address_list>(address_list{at}));
+    }
+    return made;
+}
+
+struct line {
+    int weight = 1;
+    bool backup = false;
+};
+
+inline upstream make_upstream(const std::vector<line>& lines) {
+    upstream made;
+    made.name = "app";
+    for (std::uint32_t id = 0; id < lines.size(); ++id) made.members.push_back({make_endpoint(id), lines[id].weight, lines[id].backup});
+    made.budget = std::make_shared<retry_budget>();
+    return made;
+}
+
+}  // namespace weir::balancer::test
