@@ -1,0 +1,498 @@
+#include "proxy/client_connection.hpp"
+
+#include <time.h>
+
+#include <algorithm>
+#include <array>
+
+#include "cache/conditional.hpp"
+#include "cache/key.hpp"
+#include "cache/storability.hpp"
+#include "proxy/access_line.hpp"
+#include "proxy/hit.hpp"
+#include "proxy/http/framing.hpp"
+#include "proxy/http/target.hpp"
+#include "proxy/worker.hpp"
+
+namespace weir::proxy {
+
+namespace {
+
+// Pipelined requests that are answered before other connections get their turn.
+constexpr unsigned requests_at_once = 32;
+// Room for content and pipelined requests behind a head.
+constexpr std::uint32_t room_behind_head = 8 * 1024;
+// How long a connection that is to close goes on reading, so that the client sees the response before a reset.
+constexpr std::chrono::seconds linger_pause{5};
+constexpr std::chrono::seconds linger_limit{30};
+
+wall_time coarse_wall_now() {
+    timespec t;
+    ::clock_gettime(CLOCK_REALTIME_COARSE, &t);
+    return wall_time(std::chrono::seconds(t.tv_sec) + std::chrono::milliseconds(t.tv_nsec / 1'000'000));
+}
+
+std::size_t drop_sent(std::span<std::string_view> buffers, std::size_t bytes) {
+    for (std::string_view& buffer : buffers) {
+        const std::size_t n = std::min(bytes, buffer.size());
+        buffer.remove_prefix(n);
+        bytes -= n;
+    }
+    return bytes;
+}
+
+}  // namespace
+
+client_connection::client_connection(worker& on, const accepted_socket& socket)
+    : worker_(on), stream_(on.context(), on.deadlines()), peer_(socket.address) {}
+
+client_connection::~client_connection() {
+    if (context_) worker_.give_back(std::move(context_));
+}
+
+void client_connection::start() {
+    worker_.deadlines().arm(*this, worker_.current()->settings.client.head_timeout);
+    wait();
+}
+
+void client_connection::drain() {
+    if (driver_ == driver::waiting && !context_) stream_.close();
+}
+
+// Idle for too long, or the head did not come in time.
+void client_connection::late() noexcept {
+    if (reading_head_ && context_) {
+        worker_.metrics().head_timeouts.add();
+        const std::string page = error_page(408, cause::head_timeout);
+        std::string out;
+        http::append_status_line(408, http::reason_phrase(408), out);
+        http::append_field("Content-Length", page.size(), out);
+        out += "Content-Type: text/html; charset=utf-8\r\nConnection: close\r\n\r\n" + page;
+        const std::string_view bytes = out;
+        stream_.try_write(std::span(&bytes, 1));
+        record({.status = 408, .why = cause::head_timeout}, nullptr);
+    }
+    stream_.close();
+}
+
+void client_connection::wait() {
+    driver_ = driver::waiting;
+    stream_.on_readable([this](boost::system::error_code error) { on_readable(error); });
+}
+
+void client_connection::on_readable(boost::system::error_code error) {
+    if (error || !stream_.is_open()) return end();
+    if (!context_) {
+        context_ = worker_.take_request_context();
+        began_ = steady::now();
+    }
+    const io_result read = stream_.try_read(context_->buffer.room());
+    if (read.status == io_status::again) return wait();
+    if (read.status != io_status::ok) return end();
+    received_ += read.bytes;
+    context_->buffer.read(read.bytes);
+    process();
+}
+
+void client_connection::process() {
+    for (unsigned n = 0; n < requests_at_once; ++n) {
+        switch (next_request()) {
+            case step::read_more:
+                return wait();
+            case step::handed_over:
+                return;
+            case step::next_request:
+                break;
+        }
+    }
+    driver_ = driver::coroutine;
+    asio::post(worker_.context(), [this] { process(); });
+}
+
+client_connection::step client_connection::next_request() {
+    read_buffer& buffer = context_->buffer;
+    if (scanned_ == 0 && buffer.unread().starts_with("\r\n")) buffer.consume(2);  // RFC 9112 section 2.2
+    if (buffer.unread().empty()) return become_idle();
+    const http::head_limits& limits = worker_.current()->request_limits;
+    const http::head_end found = http::find_end_of_head(buffer.unread(), scanned_, limits.max_bytes);
+    if (found.state == http::head_end::state::incomplete) {
+        scanned_ = found.size;
+        return await_head();
+    }
+    scanned_ = 0;
+    disarm();
+    reading_head_ = true;
+    sent_ = content_sent_ = 0;
+    response_ended_ = false;
+    lingers_ = false;
+    if (found.state == http::head_end::state::refused) {
+        context_->head.clear();
+        return refuse(from_head_error(found.error));
+    }
+    const auto error = http::parse_request_head(buffer.unread().substr(0, found.size), limits, context_->head);
+    if (error != http::head_error::none) {
+        context_->head.clear();
+        return refuse(from_head_error(error));
+    }
+    worker_.metrics().requests.add();
+    return handle_request();
+}
+
+// Part of a head is here.
+client_connection::step client_connection::await_head() {
+    read_buffer& buffer = context_->buffer;
+    if (buffer.room().empty()) {
+        const std::uint32_t most = worker_.current()->request_limits.max_bytes + room_behind_head;
+        buffer.compact(std::min(buffer.capacity() * 2, most));
+    }
+    if (!armed() || !reading_head_) {
+        reading_head_ = true;
+        worker_.deadlines().arm(*this, worker_.current()->settings.client.head_timeout);
+    }
+    return step::read_more;
+}
+
+client_connection::step client_connection::become_idle() {
+    worker_.give_back(std::move(context_));
+    received_ = 0;
+    if (worker_.draining()) {
+        stream_.close();
+    } else {
+        reading_head_ = false;
+        worker_.deadlines().arm(*this, worker_.current()->settings.client.idle_timeout);
+    }
+    return step::read_more;
+}
+
+http::forwarded_client client_connection::resolve_client() const {
+    return http::resolve_client(context_->head, peer_, worker_.current()->trusted);
+}
+
+client_connection::step client_connection::handle_request() {
+    const snapshot& config = *worker_.current();
+    request_context& c = *context_;
+    keep_alive_ = c.head.keep_alive;
+    content_ = content_decoder(c.head.body, c.head.content_length);
+    const http::forwarded_client from = resolve_client();
+    c.host.clear();
+    http::append_normalised_host(from.host, from.scheme, c.host);
+    if (c.head.target == "*") {
+        c.path = "/";
+    } else if (!http::normalise_path(c.head.target, c.path)) {
+        return refuse(cause::ambiguous_path);
+    }
+    const route* via = config.find(c.host, c.path);
+    if (!via) return refuse(cause::no_route);
+    if (c.head.body == http::body_kind::length &&
+        c.head.content_length > config.settings.client.max_content_bytes.value_or(UINT64_MAX)) {
+        return refuse(cause::content_too_large);
+    }
+    cache::make_key(from.scheme, c.host, c.head.target, c.key);
+    cache::lookup_result found = worker_.cache().lookup(c.head, c.key, via->caches, coarse_wall_now());
+    if (found.what == cache::outcome::fresh && !cache::must_forward(c.head.fields)) return answer_fresh(*via, found);
+    if (found.what != cache::outcome::fresh && c.head.fields.has(http::field_id::cache_control) &&
+        cache::parse_cache_control(c.head.fields).only_if_cached) {
+        return refuse(cause::only_if_cached);
+    }
+    return start_exchange(*via, std::move(found));
+}
+
+// The path that must be quick: no coroutine, no allocation, one gathered write. What the kernel does not take at once
+// is finished by a coroutine.
+client_connection::step client_connection::answer_fresh(const route& via, const cache::lookup_result& found) {
+    keep_alive_ = keep_alive_ && content_.at_end() && !worker_.draining();
+    const bool cache_status = via.settings->cache->cache_status;
+    hit_response hit(context_->head, found, cache_status, keep_alive_, coarse_wall_now(), context_->out);
+
+    context_->buffer.consume(context_->head.size);
+    const io_result written = stream_.try_write(hit.buffers());
+    exchange_report report{.status = hit.status(),
+                           .why = cause::none,
+                           .endpoint = nullptr,
+                           .upstream_duration = std::nullopt,
+                           .cache = cache_metric::hit,
+                           .cache_detail = {}};
+    if (written.status == io_status::error) {
+        report.why = cause::client_left;
+        record(report, &via);
+        stream_.close();
+        return step::read_more;
+    }
+    sent_ = written.bytes;
+    if (sent_ < hit.size()) {
+        // Recorded as sent: what is left is in memory and goes as the client takes it.
+        driver_ = driver::coroutine;
+        content_sent_ = hit.content_bytes();
+        const std::uint64_t done = sent_;
+        sent_ = hit.size();
+        record(report, &via);
+        std::string head(hit.head());
+        head += hit.tail();
+        worker_.tasks().spawn(finish_hit(found.response, std::move(head), done, hit.content_bytes() > 0),
+                              [this] { after_response(); });
+        return step::handed_over;
+    }
+    content_sent_ = hit.content_bytes();
+    record(report, &via);
+    received_ = 0;
+    if (keep_alive_) {
+        if (!context_->buffer.unread().empty()) began_ = steady::now();
+        return step::next_request;
+    }
+    driver_ = driver::coroutine;
+    response_ended_ = true;
+    after_response();
+    return step::handed_over;
+}
+
+awaitable<void> client_connection::finish_hit(std::shared_ptr<const cache::stored_response> response, std::string head,
+                                              std::size_t skip, bool with_content) {
+    std::array<std::string_view, 16> buffers;
+    buffers[0] = head;
+    std::size_t used = 1;
+    std::size_t next = 0;
+    cause why = cause::none;
+    do {
+        while (with_content && next < response->content.size() && used < buffers.size())
+            buffers[used++] = response->content[next++]->view();
+        const std::span<std::string_view> batch = std::span(buffers).first(used);
+        skip = drop_sent(batch, skip);
+        why = co_await write(batch);
+        used = 0;
+    } while (why == cause::none && with_content && next < response->content.size());
+    response_ended_ = why == cause::none;
+}
+
+client_connection::step client_connection::start_exchange(const route& via, cache::lookup_result found) {
+    request_context& c = *context_;
+    // The head stays where it is while content and pipelined requests come and go behind it.
+    c.buffer.compact(c.head.size + room_behind_head);
+    c.head.rebase(c.buffer.start());
+    c.buffer.keep(c.head.size);
+    driver_ = driver::coroutine;
+    worker_.metrics().connections_active.add(1);
+    worker_.tasks().spawn(serve(via, std::move(found)), [this] {
+        worker_.metrics().connections_active.add(-1);
+        after_response();
+    });
+    return step::handed_over;
+}
+
+awaitable<void> client_connection::serve(const route& via, cache::lookup_result found) {
+    request_context& c = *context_;
+    const http::forwarded_client from = resolve_client();
+    c.request_id.clear();
+    if (from.from_trusted) c.request_id = c.head.fields.value("X-Request-ID");
+    if (c.request_id.empty()) worker_.write_request_id(c.request_id);
+    const auto run = std::make_unique<exchange>(worker_, exchange::inputs{.client = *this,
+                                                                          .request = c.head,
+                                                                          .config = worker_.current(),
+                                                                          .route = via,
+                                                                          .from = from,
+                                                                          .request_id = c.request_id,
+                                                                          .cache_key = c.key,
+                                                                          .found = std::move(found),
+                                                                          .received = coarse_wall_now()});
+    co_await run->run();
+    record(run->report(), &via);
+    if (run->report().tunnelled) response_ended_ = false;
+}
+
+// The response has ended, whole or not: on to the next request, or to the end.
+void client_connection::after_response() {
+    if (!response_ended_ || !stream_.is_open()) return end();
+    if (keep_alive_ && content_.at_end()) {
+        context_->buffer.release_kept();
+        began_ = steady::now();
+        received_ = 0;
+        return process();
+    }
+    stream_.shutdown_sending();
+    if (content_.at_end() && !lingers_) return end();
+    worker_.tasks().spawn(linger(), [this] { end(); });
+}
+
+// A reset that overtakes the response would take it from the client: so no more from us, and what it still sends is
+// read and dropped.
+awaitable<void> client_connection::linger() {
+    const steady::time_point limit = steady::now() + linger_limit;
+    while (steady::now() < limit) {
+        context_->buffer.consume(context_->buffer.unread().size());
+        const io_result read = stream_.try_read(context_->buffer.room());
+        if (read.status == io_status::ok) continue;
+        if (read.status != io_status::again || co_await stream_.wait_readable(linger_pause) != wait_status::ready)
+            co_return;
+    }
+}
+
+void client_connection::end() {
+    stream_.close();
+    worker_.remove(*this);
+}
+
+// An answer of our own to a request that goes no further.
+client_connection::step client_connection::refuse(cause why) {
+    const http::request_head& head = context_->head;
+    const bool understood = head.size > 0;
+    if (!understood || why == cause::ambiguous_path) worker_.metrics().bad_requests.add();
+    keep_alive_ =
+        understood && why != cause::ambiguous_path && head.keep_alive && content_.at_end() && !worker_.draining();
+    lingers_ = !keep_alive_;
+    const unsigned status = status_of(why);
+    const std::string page = error_page(status, why);
+    std::string out;
+    http::append_status_line(status, http::reason_phrase(status), out);
+    http::append_field("Content-Length", page.size(), out);
+    out += "Content-Type: text/html; charset=utf-8\r\nCache-Control: no-store\r\n";
+    append_connection_field(out);
+    out += "\r\n";
+    if (!understood || head.method != http::verb::head) out += page;
+    context_->buffer.consume(understood ? head.size : context_->buffer.unread().size());
+    sent_ = out.size();
+    content_sent_ = page.size();
+    driver_ = driver::coroutine;
+    record({.status = status, .why = why}, nullptr);
+    worker_.tasks().spawn(send_refusal(std::move(out)), [this] { after_response(); });
+    return step::handed_over;
+}
+
+awaitable<void> client_connection::send_refusal(std::string response) {
+    std::string_view bytes = response;
+    response_ended_ = co_await write(std::span(&bytes, 1)) == cause::none;
+}
+
+awaitable<cause> client_connection::write(std::span<std::string_view> buffers) {
+    for (;;) {
+        while (!buffers.empty() && buffers.front().empty()) buffers = buffers.subspan(1);
+        if (buffers.empty()) co_return cause::none;
+        const io_result written = stream_.try_write(buffers);
+        if (written.status == io_status::error) co_return cause::client_left;
+        if (written.status == io_status::again) {
+            const wait_status waited = co_await stream_.wait_writable(worker_.current()->settings.client.write_timeout);
+            if (waited == wait_status::late) co_return cause::client_stalled;
+            if (waited == wait_status::cancelled) co_return cause::client_left;
+            continue;
+        }
+        drop_sent(buffers, written.bytes);
+    }
+}
+
+awaitable<content_result> client_connection::read_content(std::span<char> into, std::chrono::milliseconds limit) {
+    for (;;) {
+        const content_result got = content_.read(into, context_->buffer, stream_, received_);
+        if (got.status != content_status::again) co_return got;
+        switch (co_await stream_.wait_readable(limit)) {
+            case wait_status::ready:
+                break;
+            case wait_status::late:
+                co_return content_result{0, content_status::late};
+            case wait_status::cancelled:
+                co_return content_result{0, content_status::cut};
+        }
+    }
+}
+
+awaitable<cause> client_connection::send_interim(unsigned status, std::string_view reason, std::string_view fields) {
+    if (context_->head.version == 10) co_return cause::none;  // RFC 9110 section 15.2
+    std::string out;
+    http::append_status_line(status, reason, out);
+    out += fields;
+    out += "\r\n";
+    sent_ += out.size();
+    std::string_view bytes = out;
+    co_return co_await write(std::span(&bytes, 1));
+}
+
+void client_connection::append_connection_field(std::string& out) const {
+    const std::uint8_t version = context_->head.version;
+    if (!keep_alive_) {
+        out += "Connection: close\r\n";
+    } else if (version == 10) {
+        out += "Connection: keep-alive\r\n";
+    }
+}
+
+void client_connection::begin_response(const response_start& start) {
+    keep_alive_ = keep_alive_ && content_.at_end() && !worker_.draining();
+    framing_ = body_framing::none;
+    if (start.has_content) {
+        if (start.length) {
+            framing_ = body_framing::length;
+        } else if (context_->head.version == 11) {
+            framing_ = body_framing::chunked;
+        } else {
+            framing_ = body_framing::until_close;
+            keep_alive_ = false;
+        }
+    }
+    std::string& out = context_->out;
+    out.clear();
+    http::append_status_line(start.status, start.reason, out);
+    out += start.fields;
+    if (start.length && start.status != 204 && start.status != 304)
+        http::append_field("Content-Length", *start.length, out);
+    if (framing_ == body_framing::chunked) out += "Transfer-Encoding: chunked\r\n";
+    append_connection_field(out);
+    out += "\r\n";
+    head_pending_ = true;
+    any_chunk_ = false;
+}
+
+awaitable<cause> client_connection::send(std::span<const std::string_view> content, bool last) {
+    std::array<std::string_view, 20> buffers;
+    std::array<char, 20> chunk;
+    std::size_t used = 0;
+    std::size_t bytes = 0;
+    for (const std::string_view part : content) bytes += part.size();
+    if (std::exchange(head_pending_, false)) buffers[used++] = context_->out;
+    if (framing_ == body_framing::chunked && bytes > 0) {
+        buffers[used++] = http::chunk_start(bytes, !any_chunk_, chunk);
+        any_chunk_ = true;
+    }
+    if (framing_ != body_framing::none) {
+        content_sent_ += bytes;
+        for (const std::string_view part : content) buffers[used++] = part;
+    }
+    if (last && framing_ == body_framing::chunked) buffers[used++] = http::last_chunk(any_chunk_);
+    for (std::size_t i = 0; i < used; ++i) sent_ += buffers[i].size();
+    const cause why = co_await write(std::span(buffers).first(used));
+    if (why == cause::none && last) response_ended_ = true;
+    co_return why;
+}
+
+// With a length or chunks an end without a reset would do, but a close-delimited response must not end like a whole
+// one.
+void client_connection::abort() {
+    stream_.close_with_reset();
+}
+
+awaitable<cause> client_connection::begin_tunnel(const response_start& start) {
+    std::string& out = context_->out;
+    out.clear();
+    http::append_status_line(start.status, start.reason, out);
+    out += start.fields;
+    out += "\r\n";
+    sent_ += out.size();
+    keep_alive_ = false;
+    std::string_view bytes = out;
+    co_return co_await write(std::span(&bytes, 1));
+}
+
+// The counters and the access log.
+void client_connection::record(const exchange_report& report, const route* via) {
+    const auto duration = std::chrono::duration_cast<std::chrono::microseconds>(steady::now() - began_);
+    worker_metrics& m = worker_.metrics();
+    m.responses[status_class(report.status)].add();
+    m.durations.record(duration);
+    m.client_bytes_sent.add(sent_);
+    m.client_bytes_received.add(received_);
+    if (via) {
+        m.cache(report.cache).add();
+        via->counters->by_worker[worker_.index()].responses[status_class(report.status)].add();
+    }
+    if (!worker_.access_log().wanted()) return;
+    write_access_line(worker_, *context_, peer_, report, via, duration,
+                      {.sent = sent_, .content_sent = content_sent_, .received = received_});
+}
+
+}  // namespace weir::proxy

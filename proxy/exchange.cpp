@@ -1,0 +1,237 @@
+#include "proxy/exchange.hpp"
+
+#include <array>
+#include <charconv>
+
+#include "cache/key.hpp"
+#include "proxy/http/framing.hpp"
+#include "proxy/tunnel.hpp"
+#include "proxy/worker.hpp"
+
+namespace weir::proxy {
+
+namespace {
+
+// For waits that another task's own deadlines end.
+constexpr std::chrono::minutes long_wait{10};
+constexpr std::size_t buffers_at_once = 16;
+
+}  // namespace
+
+exchange::exchange(worker& on, inputs in)
+    : worker_(on),
+      in_(std::move(in)),
+      push_ended_(on.context(), on.inbox()),
+      room_(on.context(), on.inbox()),
+      pull_ended_(on.context(), on.inbox()),
+      more_(on.context(), on.inbox()) {
+    facts_.idempotent = idempotent();
+    switch (in_.found.what) {
+        case cache::outcome::fresh:
+        case cache::outcome::pass:
+            report_.cache = in_.route.caches ? cache_metric::pass : cache_metric::off;
+            break;
+        case cache::outcome::stale:
+            report_.cache = cache_metric::stale;
+            break;
+        case cache::outcome::miss:
+            report_.cache = cache_metric::miss;
+            break;
+    }
+    report_.cache_detail = cache::text(in_.found.why);
+}
+
+// The phases, in the order in which they happen. What was looked up before decided that an endpoint is asked at all.
+awaitable<void> exchange::run() {
+    cause why = co_await receive_request_content();
+    if (why == cause::none) why = co_await fetch();
+    if (why != cause::none) {
+        co_await refuse(why);
+    } else if (response_.status == 101) {
+        co_await tunnel();
+    } else {
+        co_await relay();
+    }
+    co_await settle();
+}
+
+// Content is read whole before an endpoint is taken, as far as memory allows; the rest is streamed behind it.
+awaitable<cause> exchange::receive_request_content() {
+    const http::request_head& request = in_.request;
+    if (request.body == http::body_kind::none ||
+        (request.body == http::body_kind::length && request.content_length == 0)) {
+        co_return cause::none;
+    }
+    const auto limit = in_.route.settings->buffering.request_bytes;
+    const conf::client_settings& client = in_.config->settings.client;
+    http::growing_content::options options{.keeping = true, .expected_bytes = std::nullopt};
+    if (request.body == http::body_kind::length) options.expected_bytes = request.content_length;
+    request_content_ = std::make_shared<http::growing_content>(worker_.budget(), options);
+    if (!limit) {
+        request_streams_ = true;
+        co_return cause::none;
+    }
+    if (request.expects_continue && !in_.client.content_has_arrived()) {
+        if (const cause why = co_await in_.client.send_interim(100, "Continue", ""); why != cause::none) co_return why;
+    }
+    for (;;) {
+        const std::span<char> room =
+            request_content_->size() < *limit ? request_content_->prepare() : std::span<char>();
+        if (room.empty()) {
+            request_streams_ = true;
+            co_return cause::none;
+        }
+        const content_result got = co_await in_.client.read_content(room, client.read_timeout);
+        switch (got.status) {
+            case content_status::end:
+                request_content_->complete();
+                co_return cause::none;
+            case content_status::late:
+                co_return cause::content_timeout;
+            case content_status::malformed:
+                co_return cause::content_malformed;
+            case content_status::some:
+                break;
+            default:
+                co_return cause::client_left;
+        }
+        request_content_->commit(got.bytes);
+        request_content_bytes_ += got.bytes;
+        if (client.max_content_bytes && request_content_bytes_ > *client.max_content_bytes)
+            co_return cause::content_too_large;
+    }
+}
+
+// The response's head with what there is of its content, then the rest as it comes.
+awaitable<void> exchange::relay() {
+    const conf::route_settings& route = *in_.route.settings;
+    const bool has_content = http::may_have_content(response_.status, in_.request.method);
+    out_.clear();
+    append_response_fields(response_, route, response_time_, out_);
+    append_cache_status(out_);
+    response_start start{.status = response_.status,
+                         .reason = response_.reason,
+                         .fields = out_,
+                         .length = std::nullopt,
+                         .has_content = has_content};
+    if (response_.has_content_length && response_.status != 304) start.length = response_.content_length;
+    // All of it is here: even what came without a length has one now.
+    if (has_content && content_->state() == http::content_state::complete) start.length = content_->size();
+    in_.client.begin_response(start);
+    report_.status = response_.status;
+    if (response_.status < 400 && !http::is_safe(in_.request.method)) worker_.cache().invalidate(in_.cache_key);
+
+    http::content_reader reader(content_);
+    std::array<std::string_view, buffers_at_once> buffers;
+    for (;;) {
+        const http::content_reader::view got = reader.peek(buffers);
+        if (got.end && got.state == http::content_state::broken) {
+            report_.why = push_failure_ != cause::none ? push_failure_ : cause::response_cut;
+            in_.route.counters->by_worker[worker_.index()].cut_responses.add();
+            in_.client.abort();
+            co_return;
+        }
+        const bool last = got.end;
+        const cause why = co_await in_.client.send(std::span(buffers).first(got.buffers), last);
+        if (why != cause::none) {
+            report_.why = why;
+            co_return;
+        }
+        reader.consume(got.bytes);
+        if (last) co_return;
+        if (reader.wait(more_)) {
+            co_await more_.wait(long_wait);
+            reader.cancel_wait();
+        }
+    }
+}
+
+awaitable<void> exchange::tunnel() {
+    std::string fields;
+    append_response_fields(response_, *in_.route.settings, response_time_, fields);
+    fields += "Connection: Upgrade\r\nUpgrade: websocket\r\n";
+    report_.status = 101;
+    report_.tunnelled = true;
+    const cause why = co_await in_.client.begin_tunnel(
+        {.status = 101, .reason = "Switching Protocols", .fields = fields, .has_content = false});
+    if (why == cause::none) {
+        worker_.metrics().connections_tunnelling.add(1);
+        co_await run_tunnel(worker_, {in_.client.tunnel_stream(), in_.client.tunnel_bytes()},
+                            {connection_->stream(), connection_->unread()}, timeouts().tunnel);
+        worker_.metrics().connections_tunnelling.add(-1);
+    }
+    report_.why = why;
+    finish_fetch(false);
+}
+
+// An answer of our own.
+awaitable<void> exchange::refuse(cause why) {
+    report_.why = why;
+    finish_fetch(false);
+    if (why == cause::client_left || why == cause::client_stalled) co_return;
+    const unsigned status = status_of(why);
+    const std::string page = error_page(status, why);
+    out_.clear();
+    http::append_field("Content-Type", "text/html; charset=utf-8", out_);
+    http::append_field("Cache-Control", "no-store", out_);
+    if (status == 503) http::append_field("Retry-After", "1", out_);
+    if (!proxy_status(why).empty()) {
+        http::append_field("Proxy-Status", "weir; error=" + std::string(proxy_status(why)), out_);
+    }
+    append_cache_status(out_);
+    const bool has_content = http::may_have_content(status, in_.request.method);
+    in_.client.begin_response({.status = status,
+                               .reason = http::reason_phrase(status),
+                               .fields = out_,
+                               .length = page.size(),
+                               .has_content = has_content});
+    const std::string_view content = page;
+    report_.status = status;
+    const cause sent = co_await in_.client.send(std::span(&content, has_content ? 1 : 0), true);
+    if (sent != cause::none) report_.why = sent;
+}
+
+// Waits for the tasks beside run(). What will be stored is read to its end, whoever has left; all else is broken off.
+awaitable<void> exchange::settle() {
+    if (pull_running_ && !storable_) connection_->stream().close();
+    while (pull_running_) co_await pull_ended_.wait(long_wait);
+    if (push_running_) {
+        in_.client.cancel_reading();
+        if (connection_) connection_->stream().close();
+    }
+    while (push_running_) co_await push_ended_.wait(long_wait);
+    finish_fetch(false);
+    if (connection_) response_bytes_ = connection_->end();
+    if (response_bytes_) worker_.give_back_buffer(std::move(response_bytes_));
+}
+
+// RFC 9211. What an upstream cache said stays in front of ours.
+void exchange::append_cache_status(std::string& fields) const {
+    const auto& cache = in_.route.settings->cache;
+    if (!cache || !cache->cache_status) return;
+    std::string value = "weir; fwd=";
+    value += in_.found.why == cache::forwarded::none ? std::string_view("bypass") : cache::text(in_.found.why);
+    if (response_.status != 0 && report_.why == cause::none) {
+        if (storable_) {
+            value += "; stored";
+        } else if (in_.found.what == cache::outcome::miss) {
+            value += "; detail=";
+            value += cache::text(storable_.reason);
+        }
+    }
+    http::append_field("Cache-Status", value, fields);
+}
+
+void exchange::store_response() {
+    worker_.cache().store(cache::make_stored_response({.key = in_.cache_key,
+                                                       .request = in_.request,
+                                                       .response = response_,
+                                                       .content = content_->take_blocks(),
+                                                       .content_bytes = content_->size(),
+                                                       .request_time = request_time_,
+                                                       .response_time = response_time_,
+                                                       .freshness_lifetime = storable_.freshness_lifetime},
+                                                      in_.route.settings->response_headers));
+}
+
+}  // namespace weir::proxy

@@ -1,0 +1,150 @@
+#include "proxy/forward.hpp"
+
+#include <algorithm>
+#include <charconv>
+
+#include "proxy/http/date.hpp"
+#include "proxy/http/fields.hpp"
+#include "proxy/http/framing.hpp"
+
+namespace weir::proxy {
+
+namespace {
+
+bool has_rule_for(const std::vector<conf::header_rule>& rules, std::string_view name) {
+    return std::any_of(rules.begin(), rules.end(),
+                       [&](const conf::header_rule& rule) { return http::iequals(rule.name, name); });
+}
+
+void append_rules(const std::vector<conf::header_rule>& rules, std::string& out) {
+    for (const conf::header_rule& rule : rules) {
+        if (rule.value) http::append_field(rule.name, *rule.value, out);
+    }
+}
+
+void append_host(const outgoing_request& from, const balancer::endpoint& to, std::string& out) {
+    std::string_view host = from.request.host;
+    if (from.host_rule.type == conf::host_rule::kind::literal) host = from.host_rule.literal;
+    const bool server = from.host_rule.type == conf::host_rule::kind::server || host.empty();
+    // A unix socket has no name that could stand in Host.
+    if (server) host = to.address().type == conf::address::kind::unix_path ? "localhost" : std::string_view(to.name());
+    http::append_field("Host", host, out);
+}
+
+// t=SECONDS.MILLIS, as queue-time readers of Python servers expect it.
+void append_request_start(wall_time received, std::string& out) {
+    char text[40] = "X-Request-Start: t=";
+    char* end = text + 19;
+    const auto ms = received.time_since_epoch().count();
+    end = std::to_chars(end, text + sizeof text, ms / 1000).ptr;
+    *end++ = '.';
+    for (int divisor = 100; divisor > 0; divisor /= 10) *end++ = static_cast<char>('0' + ms / divisor % 10);
+    out.append(text, end);
+    out += "\r\n";
+}
+
+bool is_forwarded(http::field_view field, const http::connection_options& connection, const outgoing_request& from) {
+    if (field.id == http::field_id::host || field.id == http::field_id::expect) return false;
+    return !http::is_hop_by_hop(field) && !http::tells_of_client(field) && !http::has_underscore(field.name) &&
+           !connection.names(field) && !has_rule_for(from.route.request_headers, field.name);
+}
+
+}  // namespace
+
+void append_rewritten_target(std::string_view target, const conf::rewrite_settings& rewrite,
+                             const http::forwarded_client& client, std::string& out) {
+    const std::string_view path = target.substr(0, target.find('?'));
+    const std::string_view strip = rewrite.strip;
+    const bool strips = !strip.empty() && path.starts_with(strip) &&
+                        (strip.ends_with('/') || path.size() == strip.size() || path[strip.size()] == '/');
+    std::string_view rest = strips ? target.substr(strip.size()) : target;
+
+    const std::size_t colon =
+        client.host.find(':', client.host.find(']') == std::string_view::npos ? 0 : client.host.find(']'));
+    const std::string_view host = client.host.substr(0, colon);
+    const std::string_view port =
+        colon == std::string_view::npos ? (client.scheme == "https" ? "443" : "80") : client.host.substr(colon + 1);
+    const std::size_t start = out.size();
+    for (std::size_t at = 0; at < rewrite.add.size();) {
+        const std::string_view add = std::string_view(rewrite.add).substr(at);
+        if (add.starts_with("{scheme}")) {
+            out += client.scheme;
+            at += 8;
+        } else if (add.starts_with("{host}")) {
+            out += host;
+            at += 6;
+        } else if (add.starts_with("{port}")) {
+            out += port;
+            at += 6;
+        } else {
+            out += add.front();
+            ++at;
+        }
+    }
+    // Exactly one slash where the two meet, and one at the front.
+    if (out.size() > start && out.back() == '/' && rest.starts_with('/')) rest.remove_prefix(1);
+    if ((out.size() == start || out.back() != '/') && !rest.starts_with('/')) out += '/';
+    out += rest;
+}
+
+void compose_request(const outgoing_request& from, const balancer::endpoint& to, std::string& out) {
+    const http::request_head& request = from.request;
+    out.clear();
+    out += request.method_text;
+    out += ' ';
+    if (from.route.rewrite && request.target != "*") {
+        append_rewritten_target(request.target, *from.route.rewrite, from.client, out);
+    } else {
+        out += request.target;
+    }
+    out += " HTTP/1.1\r\n";
+
+    if (!has_rule_for(from.route.request_headers, "Host")) append_host(from, to, out);
+    const http::connection_options connection(request.fields);
+    for (const http::field_view field : request.fields) {
+        if (is_forwarded(field, connection, from)) http::append_field(field.name, field.value, out);
+    }
+    append_rules(from.route.request_headers, out);
+
+    http::append_forwarded(from.client, out);
+    http::append_field("X-Request-ID", from.request_id, out);
+    append_request_start(from.received, out);
+    http::append_field("Via", request.version == 10 ? "1.0 weir" : "1.1 weir", out);
+    if (from.body == http::body_kind::length) http::append_field("Content-Length", from.content_length, out);
+    if (from.body == http::body_kind::chunked) out += "Transfer-Encoding: chunked\r\n";
+    if (from.pass_expect && request.expects_continue) out += "Expect: 100-continue\r\n";
+    if (from.pass_upgrade) {
+        out += "Connection: Upgrade\r\nUpgrade: websocket\r\n";
+    } else if (!from.keep_alive) {
+        out += "Connection: close\r\n";
+    }
+    out += "\r\n";
+}
+
+void append_response_fields(const http::response_head& response, const conf::route_settings& route, wall_time now,
+                            std::string& out) {
+    const http::connection_options connection(response.fields);
+    bool has_date = false;
+    for (const http::field_view field : response.fields) {
+        if (http::is_hop_by_hop(field) || connection.names(field) || has_rule_for(route.response_headers, field.name))
+            continue;
+        has_date = has_date || field.id == http::field_id::date;
+        http::append_field(field.name, field.value, out);
+    }
+    // RFC 9110 section 6.6.1: a recipient with a clock adds the time of receipt.
+    if (!has_date) {
+        char date[http::date_size];
+        http::format_date(std::chrono::floor<std::chrono::seconds>(now), date);
+        http::append_field("Date", {date, sizeof date}, out);
+    }
+    append_rules(route.response_headers, out);
+}
+
+void append_interim_fields(const http::response_head& response, std::string& out) {
+    const http::connection_options connection(response.fields);
+    for (const http::field_view field : response.fields) {
+        if (!http::is_hop_by_hop(field) && !connection.names(field)) http::append_field(field.name, field.value, out);
+    }
+}
+
+}  // namespace weir::proxy

@@ -1,0 +1,46 @@
+// The heads that weir writes for others: a request for an endpoint, the fields of a response for a client. Every
+// message is framed anew; what is hop-by-hop ends here (RFC 9110 section 7.6). Pure.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "balancer/endpoint.hpp"
+#include "proxy/http/forwarded.hpp"
+#include "proxy/http/head.hpp"
+#include "proxy/snapshot.hpp"
+
+namespace weir::proxy {
+
+using wall_time = std::chrono::sys_time<std::chrono::milliseconds>;
+
+struct outgoing_request {
+    const http::request_head& request;
+    const conf::route_settings& route;
+    const conf::host_rule& host_rule;
+    const http::forwarded_client& client;
+    std::string_view request_id;
+    wall_time received;
+    http::body_kind body = http::body_kind::none;  // how its content will be framed: none, length or chunked
+    std::uint64_t content_length = 0;
+    bool pass_expect = false;   // buffering.request is off: the endpoint answers Expect
+    bool pass_upgrade = false;  // to websocket
+    bool keep_alive = true;     // false: the endpoint is told to close after it
+};
+// Writes the whole head to `out`, which is cleared first.
+void compose_request(const outgoing_request& from, const balancer::endpoint& to, std::string& out);
+
+// Appends the fields of `response` that go to the client, after the route's rules, with Date added at `now` when
+// missing. Framing, Connection, Cache-Status and the blank line are the caller's.
+void append_response_fields(const http::response_head& response, const conf::route_settings& route, wall_time now,
+                            std::string& out);
+// Likewise for an interim response: 103 carries fields, 100 and 102 none that matter.
+void append_interim_fields(const http::response_head& response, std::string& out);
+
+// The target as the endpoint gets it, after the route's rewrite; appended to `out`.
+void append_rewritten_target(std::string_view target, const conf::rewrite_settings& rewrite,
+                             const http::forwarded_client& client, std::string& out);
+
+}  // namespace weir::proxy

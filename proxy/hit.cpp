@@ -1,0 +1,57 @@
+#include "proxy/hit.hpp"
+
+#include <charconv>
+#include <cstring>
+
+#include "cache/conditional.hpp"
+#include "proxy/http/framing.hpp"
+
+namespace weir::proxy {
+
+hit_response::hit_response(const http::request_head& request, const cache::lookup_result& found, bool cache_status,
+                           bool keep_alive, wall_time now, std::string& scratch) {
+    const cache::stored_response& stored = *found.response;
+    status_ = cache::evaluate_conditional(request, stored, now);
+    buffers_[0] = stored.head;
+    if (status_ == 304) {
+        scratch.clear();
+        http::append_status_line(304, http::reason_phrase(304), scratch);
+        for (const http::field_view field : stored.fields) {
+            if (cache::belongs_in_not_modified(field)) http::append_field(field.name, field.value, scratch);
+        }
+        buffers_[0] = scratch;
+    }
+    write_tail(request, found, cache_status, keep_alive);
+    buffers_[1] = tail();
+    if (status_ == 304 || request.method == http::verb::head) return;
+    content_bytes_ = stored.content_bytes;
+    for (const http::block_ptr& block : stored.content) {
+        if (used_ == buffers_.size()) break;
+        buffers_[used_++] = block->view();
+    }
+}
+
+void hit_response::write_tail(const http::request_head& request, const cache::lookup_result& found, bool cache_status,
+                              bool keep_alive) {
+    char* out = tail_.data();
+    const auto text = [&out](std::string_view bytes) {
+        std::memcpy(out, bytes.data(), bytes.size());
+        out += bytes.size();
+    };
+    const auto number = [&out](std::int64_t value) { out = std::to_chars(out, out + 20, value).ptr; };
+    text("Age: ");
+    number(found.age.count());
+    if (cache_status) {
+        text("\r\nCache-Status: weir; hit; ttl=");
+        number(found.ttl.count());
+    }
+    if (!keep_alive) {
+        text("\r\nConnection: close");
+    } else if (request.version == 10) {
+        text("\r\nConnection: keep-alive");
+    }
+    text("\r\n\r\n");
+    tail_size_ = static_cast<std::size_t>(out - tail_.data());
+}
+
+}  // namespace weir::proxy

@@ -1,0 +1,28 @@
+// What a client connection needs while it has a request, and borrows from its worker for that time: an idle connection
+// holds none of it.
+#pragma once
+
+#include <string>
+
+#include "proxy/http/head.hpp"
+#include "proxy/read_buffer.hpp"
+
+namespace weir::proxy {
+
+struct request_context {
+    read_buffer buffer;
+    http::request_head head;  // refers to buffer
+    std::string host;         // normalised
+    std::string path;         // normalised, for the routes
+    std::string key;          // of the cache
+    std::string request_id;
+    std::string out;  // the head of the response
+
+    // For a free_list: strings and vectors keep their capacity.
+    bool clear_for_reuse() {
+        head.clear();
+        return buffer.clear_for_reuse() && out.capacity() <= 64 * 1024 && key.capacity() <= 64 * 1024;
+    }
+};
+
+}  // namespace weir::proxy

@@ -1,0 +1,317 @@
+#include "proxy/server.hpp"
+
+#include <sched.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <boost/asio/post.hpp>
+
+#include "proxy/changes.hpp"
+#include "proxy/log.hpp"
+#include "proxy/notify.hpp"
+
+namespace weir::proxy {
+
+namespace {
+
+// How long start and reload wait for names that are new; those that take longer are down until they resolve.
+constexpr std::chrono::milliseconds name_patience{2000};
+// Descriptors that are not for clients: logs, listeners, epoll, what libraries open.
+constexpr std::uint64_t reserved_descriptors = 64;
+
+std::size_t worker_count(const conf::settings& settings) {
+    if (settings.workers) return *settings.workers;
+    cpu_set_t allowed;
+    CPU_ZERO(&allowed);
+    if (::sched_getaffinity(0, sizeof allowed, &allowed) != 0) return 1;
+    return static_cast<std::size_t>(std::max(1, CPU_COUNT(&allowed)));
+}
+
+}  // namespace
+
+server::server(conf::settings settings, std::function<reload_source()> load)
+    : load_(std::move(load)),
+      first_(std::move(settings)),
+      signals_(context_),
+      drain_timer_(context_),
+      logs_([](const std::string& what) { log::error("{}", what); }),
+      cache_(first_.cache),
+      budget_(first_.buffering.memory_max_bytes),
+      services_{.cache = cache_, .budget = budget_},
+      registry_(worker_count(first_)),
+      resolver_(context_),
+      admin_(context_, [this] { return gather(); }) {
+    for (std::size_t i = 0; i < worker_count(first_); ++i) {
+        workers_.push_back(std::make_unique<worker>(static_cast<std::uint32_t>(i), services_, logs_.access_buffer()));
+    }
+}
+
+server::~server() {
+    for (const auto& [address, listener] : listeners_) close_listener(listener, address);
+}
+
+int server::run() {
+    if (!start()) {
+        log::stop();
+        logs_.stop();
+        return 1;
+    }
+    context_.run();
+    return exit_status_;
+}
+
+bool server::start() {
+    ::signal(SIGPIPE, SIG_IGN);
+    if (const auto why = logs_.reconfigure(first_.log)) {
+        log::error("{}", *why);
+        return false;
+    }
+    log::start(logs_.error_buffer(), first_.log.level);
+    raise_descriptor_limit();
+
+    std::string why;
+    listeners opened;
+    if (!open_missing_listeners(first_, opened, why) || !apply_admin(first_, why)) {
+        log::error("{}", why);
+        for (const auto& [address, listener] : opened) close_listener(listener, address);
+        return false;
+    }
+    await_signal();
+    auto upstreams = registry_.make(first_);
+    reloading_ = true;
+    resolver_.watch(all_endpoints(upstreams), first_.dns.refresh, name_patience,
+                    [this, upstreams, opened = std::move(opened)]() mutable {
+                        asio::post(context_,
+                                   [this, upstreams = std::move(upstreams), opened = std::move(opened)]() mutable {
+                                       for (const auto& worker : workers_) worker->start();
+                                       apply(std::move(first_), std::move(upstreams), std::move(opened));
+                                       notify::ready();
+                                   });
+                    });
+    return true;
+}
+
+bool server::open_missing_listeners(const conf::settings& settings, listeners& opened, std::string& why) {
+    for (const conf::listen_address& where : settings.listen) {
+        if (listeners_.contains(where.address.text)) continue;
+        const listening_socket socket = open_listening_socket(where, why);
+        if (socket.descriptor < 0) return false;
+        opened[where.address.text] = {.socket = socket, .bound = bound_text(socket, where)};
+    }
+    return true;
+}
+
+void server::serve_listeners(listeners& opened) {
+    for (auto& [address, listener] : opened) {
+        listener.worker = next_listener_++ % workers_.size();
+        workers_[listener.worker]->open_listener(listener.socket, [this]() -> worker& {
+            return *workers_[turn_.fetch_add(1, std::memory_order_relaxed) % workers_.size()];
+        });
+        log::info("listening on {}", listener.bound);
+        listeners_[address] = listener;
+    }
+}
+
+void server::close_listener(const open_listener& listener, const std::string& address) {
+    ::close(listener.socket.descriptor);
+    if (address.starts_with("unix:")) ::unlink(address.substr(5).c_str());
+}
+
+bool server::apply_admin(const conf::settings& next, std::string& why) {
+    const auto& wanted = next.admin.listen;
+    if (current_ && current_->settings.admin.listen == wanted) return true;
+    if (!wanted) {
+        admin_.close();
+        return true;
+    }
+    if (const auto failed = admin_.open(*wanted)) {
+        why = *failed;
+        return false;
+    }
+    log::info("admin on {}", admin_.bound()->text);
+    return true;
+}
+
+// As many as the system lets us have: each client is one, and so is each connection to an endpoint.
+void server::raise_descriptor_limit() {
+    rlimit limit;
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+    limit.rlim_cur = limit.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+void server::set_connection_limit(const conf::settings& settings) {
+    rlimit limit{1024, 1024};
+    ::getrlimit(RLIMIT_NOFILE, &limit);
+    const std::uint64_t descriptors = limit.rlim_cur == RLIM_INFINITY ? UINT32_MAX : limit.rlim_cur;
+    // A twentieth for endpoints: behind each of them few connections serve many clients.
+    const std::uint64_t automatic = descriptors - std::min(descriptors / 2, descriptors / 20 + reserved_descriptors);
+    services_.max_connections.store(settings.client.max_connections.value_or(automatic));
+}
+
+void server::await_signal() {
+    for (const int signal : {SIGHUP, SIGTERM, SIGINT, SIGUSR1}) signals_.add(signal);
+    const auto wait = [this](auto self) -> void {
+        signals_.async_wait([this, self](boost::system::error_code error, int signal) {
+            if (error) return;
+            on_signal(signal);
+            self(self);
+        });
+    };
+    wait(wait);
+}
+
+void server::on_signal(int signal) {
+    switch (signal) {
+        case SIGHUP:
+            reload();
+            break;
+        case SIGUSR1:
+            logs_.reopen();
+            log::info("logs reopened");
+            break;
+        default:
+            draining_ ? finish(false) : drain();
+    }
+}
+
+void server::reload() {
+    if (draining_) return;
+    if (reloading_) {
+        reload_again_ = true;
+        return;
+    }
+    notify::reloading();
+    reload_source loaded = load_();
+    for (const std::string& warning : loaded.warnings) log::warning("{}", warning);
+    const auto refuse = [this](const std::string& why) {
+        log::error("not reloaded: {}", why);
+        last_reload_failed_ = true;
+        notify::ready();
+    };
+    if (!loaded.settings) {
+        for (const std::string& fault : loaded.faults) log::error("{}", fault);
+        return refuse("the configuration has faults; serving goes on with the one before");
+    }
+    std::string why;
+    listeners opened;
+    const auto failed_logs = logs_.reconfigure(loaded.settings->log);
+    if (failed_logs) why = *failed_logs;
+    if (failed_logs || !open_missing_listeners(*loaded.settings, opened, why) || !apply_admin(*loaded.settings, why)) {
+        for (const auto& [address, listener] : opened) close_listener(listener, address);
+        logs_.reconfigure(current_->settings.log);
+        return refuse(why);
+    }
+    reloading_ = true;
+    auto upstreams = registry_.make(*loaded.settings);
+    const auto refresh = loaded.settings->dns.refresh;
+    resolver_.watch(all_endpoints(upstreams), refresh, name_patience,
+                    [this, settings = std::move(*loaded.settings), upstreams, opened = std::move(opened)]() mutable {
+                        asio::post(context_, [this, settings = std::move(settings), upstreams = std::move(upstreams),
+                                              opened = std::move(opened)]() mutable {
+                            apply(std::move(settings), std::move(upstreams), std::move(opened));
+                            notify::ready();
+                        });
+                    });
+}
+
+// From here on the next request of every worker sees `next`; those under way keep what they started with.
+void server::apply(conf::settings next, std::map<std::string, upstream_in_use> upstreams, listeners opened) {
+    const std::shared_ptr<const snapshot> before = current_;
+    current_ = make_snapshot(++generation_, std::move(next), std::move(upstreams));
+    const conf::settings& settings = current_->settings;
+    log::set_level(settings.log.level);
+    budget_.set_limit(settings.buffering.memory_max_bytes);
+    cache_.apply(settings.cache);
+    set_connection_limit(settings);
+    const std::vector<std::uint32_t> gone = registry_.keep_only(current_->upstreams);
+    for (const auto& worker : workers_) worker->apply(current_, gone);
+    serve_listeners(opened);
+    for (auto listener = listeners_.begin(); listener != listeners_.end();) {
+        const bool stays =
+            std::any_of(settings.listen.begin(), settings.listen.end(),
+                        [&](const conf::listen_address& where) { return where.address.text == listener->first; });
+        if (!stays) {
+            workers_[listener->second.worker]->close_listener(listener->second.socket.descriptor);
+            close_listener(listener->second, listener->first);
+            log::info("no longer listening on {}", listener->second.bound);
+        }
+        listener = stays ? std::next(listener) : listeners_.erase(listener);
+    }
+    reloading_ = false;
+    last_reload_failed_ = false;
+    loaded_ = std::chrono::system_clock::now();
+    if (before) {
+        log::info("reloaded: generation {}: {}", generation_, describe_changes(before->settings, settings));
+        if (before->settings.workers != settings.workers) log::warning("workers changed: that takes a restart");
+    }
+    if (std::exchange(reload_again_, false)) reload();
+}
+
+void server::drain() {
+    draining_ = true;
+    notify::stopping();
+    log::info("stopping: no new connections; exchanges in progress have {} ms",
+              current_ ? current_->settings.drain_timeout.count() : 0);
+    resolver_.stop();
+    if (!current_) return finish(true);
+    for (const auto& [address, listener] : listeners_) close_listener(listener, address);
+    listeners_.clear();
+    workers_draining_ = workers_.size();
+    for (const auto& worker : workers_) {
+        worker->drain([this] {
+            asio::post(context_, [this] {
+                if (--workers_draining_ == 0) finish(true);
+            });
+        });
+    }
+    drain_timer_.expires_after(current_->settings.drain_timeout);
+    drain_timer_.async_wait([this](boost::system::error_code error) {
+        if (!error) finish(false);
+    });
+}
+
+// `clean`: nothing is under way any more. Otherwise what is under way ends with the process, as a lookup in getaddrinfo
+// does.
+void server::finish(bool clean) {
+    if (!clean) log::warning("stopped with exchanges in progress");
+    log::info("stopped");
+    admin_.close();
+    if (!clean || resolver_.busy() || services_.connections.load() != 0) {
+        logs_.stop();
+        ::_exit(exit_status_);
+    }
+    for (const auto& worker : workers_) worker->stop();
+    log::stop();
+    logs_.stop();
+    context_.stop();
+}
+
+server_status server::gather() const {
+    server_status status;
+    status.version = WEIR_VERSION;
+    status.started = started_;
+    status.uptime = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now() - started_);
+    status.generation = generation_;
+    status.loaded = loaded_;
+    status.last_reload_failed = last_reload_failed_;
+    status.workers = static_cast<unsigned>(workers_.size());
+    status.draining = draining_;
+    status.buffer_bytes = budget_.used();
+    status.access_lines_lost = logs_.access_lines_lost();
+    status.error_lines_lost = logs_.error_lines_lost();
+    for (const auto& worker : workers_) status.worker_metrics.push_back(&std::as_const(*worker).metrics());
+    const auto use = cache_.use();
+    status.cache = {
+        .bytes = use.bytes, .limit_bytes = use.limit_bytes, .responses = use.responses, .evictions = use.evictions};
+    if (!current_) return status;
+    status.buffer_limit_bytes = current_->settings.buffering.memory_max_bytes;
+    const auto now = steady::now();
+    for (const auto& [name, used] : current_->upstreams)
+        status.upstreams.push_back(describe(*used.upstream, *used.counters, now));
+    return status;
+}
+
+}  // namespace weir::proxy

@@ -1,0 +1,95 @@
+// The control thread: owns the workers, the cache, the upstreams, the listeners and the signals; starts, reloads,
+// drains and stops.
+#pragma once
+
+#include <atomic>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cache/cache.hpp"
+#include "conf/settings.hpp"
+#include "proxy/admin.hpp"
+#include "proxy/http/content.hpp"
+#include "proxy/listener.hpp"
+#include "proxy/log_writer.hpp"
+#include "proxy/resolver.hpp"
+#include "proxy/snapshot.hpp"
+#include "proxy/upstream_registry.hpp"
+#include "proxy/worker.hpp"
+
+namespace weir::proxy {
+
+// What came of loading the configuration again.
+struct reload_source {
+    std::optional<conf::settings> settings;
+    std::vector<std::string> faults;  // where there are no settings
+    std::vector<std::string> warnings;
+};
+
+class server {
+  public:
+    // `load` is asked for the configuration at each reload.
+    server(conf::settings settings, std::function<reload_source()> load);
+    ~server();
+
+    // Serves until told to stop by a signal; the exit status.
+    int run();
+
+  private:
+    struct open_listener {
+        listening_socket socket;
+        std::string bound;
+        std::size_t worker = 0;
+    };
+    using listeners = std::map<std::string, open_listener>;  // by configured address
+
+    bool start();
+    bool open_missing_listeners(const conf::settings& settings, listeners& opened, std::string& why);
+    void serve_listeners(listeners& opened);
+    void close_listener(const open_listener& listener, const std::string& address);
+    void await_signal();
+    void on_signal(int signal);
+    void reload();
+    void apply(conf::settings next, std::map<std::string, upstream_in_use> upstreams, listeners opened);
+    bool apply_admin(const conf::settings& next, std::string& why);
+    void raise_descriptor_limit();
+    void set_connection_limit(const conf::settings& settings);
+    void drain();
+    void finish(bool clean);
+    server_status gather() const;
+
+    std::function<reload_source()> load_;
+    std::shared_ptr<const snapshot> current_;
+    conf::settings first_;  // what start() begins with
+    asio::io_context context_{1};
+    asio::signal_set signals_;
+    asio::steady_timer drain_timer_;
+    log_writer logs_;
+    cache::cache cache_;
+    http::memory_budget budget_;
+    shared_services services_;
+    std::vector<std::unique_ptr<worker>> workers_;
+    std::atomic<std::size_t> turn_{0};  // the worker for the next connection
+    upstream_registry registry_;
+    resolver resolver_;
+    admin admin_;
+    listeners listeners_;
+    std::size_t next_listener_ = 0;
+    std::uint64_t generation_ = 0;
+    bool reloading_ = false;
+    bool reload_again_ = false;
+    bool last_reload_failed_ = false;
+    bool draining_ = false;
+    std::size_t workers_draining_ = 0;
+    std::chrono::system_clock::time_point started_ = std::chrono::system_clock::now();
+    std::chrono::system_clock::time_point loaded_ = started_;
+    int exit_status_ = 0;
+};
+
+}  // namespace weir::proxy

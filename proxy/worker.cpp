@@ -1,0 +1,163 @@
+#include "proxy/worker.hpp"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/post.hpp>
+
+#include "proxy/log.hpp"
+
+namespace weir::proxy {
+
+namespace {
+constexpr std::chrono::seconds sweep_interval{1};
+}
+
+worker::worker(std::uint32_t index, shared_services& services, std::shared_ptr<log_buffer> access_lines)
+    : index_(index),
+      services_(services),
+      context_(BOOST_ASIO_CONCURRENCY_HINT_UNSAFE_IO),
+      stay_(context_.get_executor()),
+      inbox_(context_),
+      deadlines_(context_),
+      tasks_(context_),
+      sweep_timer_(context_),
+      access_log_(std::move(access_lines), conf::log_format::combined),
+      random_(std::random_device{}()) {}
+
+worker::~worker() {
+    stop();
+}
+
+void worker::start() {
+    thread_ = std::thread([this] { run(); });
+}
+
+void worker::run() {
+    // Signals are the control thread's.
+    sigset_t all;
+    ::sigfillset(&all);
+    ::pthread_sigmask(SIG_BLOCK, &all, nullptr);
+    sweep();
+    for (;;) {
+        try {
+            context_.run();
+            break;
+        } catch (const std::exception& e) {
+            log::error("internal error in worker {}: {}", index_, e.what());
+        }
+    }
+    // What is left ends here, on the thread that owns it.
+    listeners_.clear();
+    pool_.close_all();
+}
+
+void worker::stop() {
+    if (!thread_.joinable()) return;
+    context_.stop();
+    thread_.join();
+}
+
+void worker::apply(std::shared_ptr<const snapshot> next, std::vector<std::uint32_t> gone_endpoints) {
+    inbox_.push([this, next = std::move(next), gone = std::move(gone_endpoints)] {
+        current_ = next;
+        access_log_.set_format(next->settings.log.format);
+        for (const std::uint32_t id : gone) pool_.forget(id);
+    });
+}
+
+void worker::open_listener(listening_socket socket, std::function<worker&()> next_worker) {
+    inbox_.push([this, socket, next_worker = std::move(next_worker)] {
+        listeners_.push_back(std::make_unique<listener>(*this, socket, next_worker));
+        listeners_.back()->start();
+    });
+}
+
+void worker::close_listener(int descriptor) {
+    inbox_.push([this, descriptor] {
+        std::erase_if(listeners_, [&](const auto& l) {
+            if (l->descriptor() != descriptor) return false;
+            l->close();
+            return true;
+        });
+    });
+}
+
+void worker::drain(std::function<void()> done) {
+    inbox_.push([this, done = std::move(done)] {
+        for (const auto& listener : listeners_) listener->close();
+        listeners_.clear();
+        draining_ = true;
+        drained_ = done;
+        pool_.close_all();
+        for (client_connection& connection : connections_) connection.drain();
+        maybe_drained();
+    });
+}
+
+void worker::maybe_drained() {
+    if (draining_ && drained_ && connections_.empty() && tasks_.running() == 0) std::exchange(drained_, nullptr)();
+}
+
+void worker::adopt(accepted_socket socket) {
+    if (services_.connections.fetch_add(1, std::memory_order_relaxed) >=
+        services_.max_connections.load(std::memory_order_relaxed)) {
+        services_.connections.fetch_sub(1, std::memory_order_relaxed);
+        ::close(socket.descriptor);
+        inbox_.push([this] { metrics_.connections_refused.add(); });
+        return;
+    }
+    const auto take = [this, socket] {
+        metrics_.connections_accepted.add();
+        auto connection = std::make_unique<client_connection>(*this, socket);
+        if (!connection->take_over(socket)) {
+            services_.connections.fetch_sub(1, std::memory_order_relaxed);
+            return;
+        }
+        metrics_.connections_idle.add(1);
+        connections_.push_back(*connection);
+        connection.release()->start();  // the list owns it: remove() takes it out
+    };
+    if (inbox_.here()) {
+        take();
+    } else {
+        inbox_.push(take);
+    }
+}
+
+void worker::remove(client_connection& connection) {
+    const std::unique_ptr<client_connection> ended(&connection);
+    connections_.erase(connections_.iterator_to(connection));
+    services_.connections.fetch_sub(1, std::memory_order_relaxed);
+    metrics_.connections_idle.add(-1);
+    if (draining_) asio::post(context_, [this] { maybe_drained(); });
+}
+
+std::shared_ptr<balancer::endpoint> worker::pick(const balancer::upstream& upstream,
+                                                 std::span<const std::uint32_t> tried) {
+    while (turns_.size() <= upstream.id) turns_.emplace_back(index_);
+    const balancer::endpoint* chosen = turns_[upstream.id].pick(upstream, coarse_now(), tried);
+    for (const balancer::upstream::member& m : upstream.members) {
+        if (m.endpoint.get() == chosen) return m.endpoint;
+    }
+    return nullptr;
+}
+
+void worker::write_request_id(std::string& out) {
+    constexpr std::string_view digits = "0123456789abcdef";
+    for (int half = 0; half < 2; ++half) {
+        std::uint64_t bits = random_();
+        for (int i = 0; i < 16; ++i, bits >>= 4) out += digits[bits & 15];
+    }
+}
+
+void worker::sweep() {
+    pool_.sweep(coarse_now());
+    sweep_timer_.expires_after(sweep_interval);
+    sweep_timer_.async_wait([this](boost::system::error_code error) {
+        if (!error) sweep();
+    });
+}
+
+}  // namespace weir::proxy
