@@ -195,10 +195,11 @@ void log_channel::run() {
         const bool reopen = std::exchange(reopen_wanted_, false);
         auto next = std::exchange(next_sink_, std::nullopt);
         lock.unlock();
+        if (next && !sink_.is_open()) sink_ = *std::exchange(next, std::nullopt);  // what waits is meant for it
         drain(buffers);
-        if (next) sink_ = std::move(*next);
-        next.reset();  // closes the one before
+        if (next) sink_ = *std::exchange(next, std::nullopt);
         if (reopen) reopen_sink();
+        if (last) sink_ = {};
         lock.lock();
         rounds_done_ = round;
         progress_.notify_all();

@@ -33,6 +33,7 @@ class log_sink {
     std::size_t write(std::string_view lines);
 
     const conf::log_target& target() const { return target_; }
+    bool is_open() const { return descriptor_ >= 0; }  // not `off`
 
   private:
     std::size_t write_piece(std::string_view piece);
@@ -52,7 +53,7 @@ class log_channel : public std::enable_shared_from_this<log_channel> {
 
     void start();
     std::shared_ptr<log_buffer> add_buffer();
-    // What was appended before goes to the old sink.
+    // What was appended before goes to the old sink, unless that is `off`.
     void change_sink(log_sink next);
     void reopen();
     bool flush_until(std::chrono::steady_clock::time_point limit);
