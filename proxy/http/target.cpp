@@ -13,7 +13,7 @@ namespace {
 constexpr std::string_view alphanumeric = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
 
 // What a byte may be part of (RFC 3986 appendix A).
-enum : unsigned char { unreserved = 1, in_reg_name = 2, in_target = 4 };
+enum : unsigned char { unreserved = 1, in_reg_name = 2, in_target = 4, in_query = 8 };
 
 constexpr std::array<unsigned char, 256> kinds = [] {
     std::array<unsigned char, 256> table{};
@@ -27,6 +27,9 @@ constexpr std::array<unsigned char, 256> kinds = [] {
     mark(",", in_target);
     // '[' and ']' are not of RFC 3986, but every browser sends them as they are in queries.
     mark(":@/?%[]", in_target);
+    // Nor are these, which browsers leave as they are behind the question mark (?family=A|B). No server reads a query
+    // in two ways for them.
+    mark("\\^`{|}", in_query);
     return table;
 }();
 
@@ -207,7 +210,9 @@ bool valid_host(std::string_view host) {
 
 bool valid_origin_form(std::string_view target) {
     if (!target.starts_with('/')) return false;
-    return std::all_of(target.begin(), target.end(), [](char c) { return is(c, in_target); });
+    const auto query = std::find(target.begin(), target.end(), '?');
+    return std::all_of(target.begin(), query, [](char c) { return is(c, in_target); }) &&
+           std::all_of(query, target.end(), [](char c) { return is(c, in_target | in_query); });
 }
 
 }  // namespace weir::http

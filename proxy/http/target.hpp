@@ -21,6 +21,7 @@ void append_normalised_host(std::string_view host, std::string_view scheme, std:
 bool valid_host(std::string_view host);
 
 // True when every byte may stand in an origin-form request target and it starts with '/' (RFC 9112 section 3.2.1).
+// A query may have \ ^ ` { | } besides, which browsers do not escape there.
 bool valid_origin_form(std::string_view target);
 
 }  // namespace weir::http
