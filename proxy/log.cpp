@@ -20,7 +20,8 @@ constexpr std::size_t prefix_room = iso_time_size + 16;  // .123Z, the level, sp
 std::atomic<level> least_level{level::info};
 std::atomic<log_buffer*> current_buffer{nullptr};
 
-// Owns what current_buffer points to. Never destroyed: an abandoned writer thread may log until the process ends.
+// Owns what current_buffer points to or did last. Never destroyed, and kept by stop(): a writing thread that was
+// abandoned may log until the process ends.
 std::shared_ptr<log_buffer>& buffer_owner() {
     static auto* const owner = new std::shared_ptr<log_buffer>;
     return *owner;
@@ -73,7 +74,6 @@ void start(std::shared_ptr<log_buffer> buffer, level least) {
 
 void stop() {
     current_buffer.store(nullptr, std::memory_order_release);
-    buffer_owner().reset();
 }
 
 void set_level(level least) {

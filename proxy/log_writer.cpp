@@ -62,7 +62,7 @@ std::uint64_t log_writer::access_lines_lost() const {
     return access_->lost();
 }
 std::uint64_t log_writer::error_lines_lost() const {
-    return errors_->lost();
+    return errors_->lost() + error_buffer_->dropped();
 }
 
 void log_writer::stop(milliseconds limit) {

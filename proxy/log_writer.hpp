@@ -56,8 +56,9 @@ class log_writer {
     // false if `limit` passed before.
     bool flush(std::chrono::milliseconds limit);
 
-    // Lines that could not be written, apart from those that a full buffer refused (log_buffer::dropped).
+    // Access lines that could not be written, apart from those that a full buffer refused (log_buffer::dropped).
     std::uint64_t access_lines_lost() const;
+    // Lines of the error log that a full buffer refused or that could not be written.
     std::uint64_t error_lines_lost() const;
 
     // Writes what is left and ends the threads. One that the system does not let go within `limit` is abandoned: it

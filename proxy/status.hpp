@@ -62,8 +62,9 @@ struct server_status {
     cache_use cache;
     std::uint64_t buffer_bytes = 0;        // of content on its way
     std::uint64_t buffer_limit_bytes = 0;  // buffering.memory_max
-    std::uint64_t access_lines_lost = 0;   // given to the log writer, which could not write them (log_writer::losses)
-    std::uint64_t error_lines_lost = 0;    // likewise, and those for which the buffer had no room
+    std::uint64_t access_lines_lost =
+        0;  // given to the log writer, which could not write them (log_writer::access_lines_lost)
+    std::uint64_t error_lines_lost = 0;  // log_writer::error_lines_lost
     // Not owned; valid while the status is. One for each worker.
     std::vector<const proxy::worker_metrics*> worker_metrics;
     process_use process;  // filled in by admin
