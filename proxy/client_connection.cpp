@@ -172,6 +172,7 @@ client_connection::step client_connection::handle_request() {
     const snapshot& config = *worker_.current();
     request_context& c = *context_;
     keep_alive_ = c.head.keep_alive;
+    c.request_id.clear();
     content_ = content_decoder(c.head.body, c.head.content_length);
     const http::forwarded_client from = resolve_client();
     c.host.clear();
@@ -180,6 +181,9 @@ client_connection::step client_connection::handle_request() {
         c.path = "/";
     } else if (!http::normalise_path(c.head.target, c.path)) {
         return refuse(cause::ambiguous_path);
+    }
+    if (max_forwards(c.head) == 0) {
+        return refuse(c.head.method == http::verb::trace ? cause::trace_ended_here : cause::options_ended_here);
     }
     const route* via = config.find(c.host, c.path);
     if (!via) return refuse(cause::no_route);
@@ -261,6 +265,7 @@ awaitable<void> client_connection::finish_hit(std::shared_ptr<const cache::store
         used = 0;
     } while (why == cause::none && with_content && next < response->content.size());
     response_ended_ = why == cause::none;
+    if (!response_ended_) abort();
 }
 
 client_connection::step client_connection::start_exchange(const route& via, cache::lookup_result found) {
@@ -281,7 +286,6 @@ client_connection::step client_connection::start_exchange(const route& via, cach
 awaitable<void> client_connection::serve(const route& via, cache::lookup_result found) {
     request_context& c = *context_;
     const http::forwarded_client from = resolve_client();
-    c.request_id.clear();
     if (from.from_trusted) c.request_id = c.head.fields.value("X-Request-ID");
     if (c.request_id.empty()) worker_.write_request_id(c.request_id);
     const auto run = std::make_unique<exchange>(worker_, exchange::inputs{.client = *this,
@@ -315,6 +319,7 @@ void client_connection::after_response() {
 // A reset that overtakes the response would take it from the client: so no more from us, and what it still sends is
 // read and dropped.
 awaitable<void> client_connection::linger() {
+    stream_.resume_reading();
     const steady::time_point limit = steady::now() + linger_limit;
     while (steady::now() < limit) {
         context_->buffer.consume(context_->buffer.unread().size());

@@ -35,6 +35,8 @@ constexpr std::array descriptions{
     description{cause::client_left, 499, "client-left", "", "The client has left."},
     description{cause::client_stalled, 499, "client-stalled", "", "The client took nothing for too long."},
     description{cause::no_route, 404, "no-route", "", "Nothing is served under this address."},
+    description{cause::options_ended_here, 200, "max-forwards", "", ""},
+    description{cause::trace_ended_here, 501, "max-forwards", "", "TRACE is not answered here."},
     description{cause::only_if_cached, 504, "only-if-cached", "", "No stored response can be used."},
     description{cause::no_endpoint, 503, "no-endpoint", "destination_unavailable",
                 "No server is available for this page. Try again in a moment."},
@@ -109,6 +111,7 @@ cause from_head_error(http::head_error error) {
 }
 
 std::string error_page(unsigned status, cause why) {
+    if (status < 300) return {};
     const std::string title = std::to_string(status) + ' ' + std::string(http::reason_phrase(status));
     return "<!doctype html>\n<title>" + title + "</title>\n<h1>" + title + "</h1>\n<p>" +
            std::string(describe(why).sentence) + "</p>\n";

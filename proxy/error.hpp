@@ -25,6 +25,8 @@ enum class cause : std::uint8_t {
     client_left,     // it closed or reset the connection
     client_stalled,  // it took no byte for client.write_timeout
     no_route,
+    options_ended_here,  // Max-Forwards: 0 (RFC 9110 section 7.6.2): no failure, 200 without content
+    trace_ended_here,
     only_if_cached,  // and the cache has nothing (RFC 9111 section 5.2.1.7)
     // the upstream's
     no_endpoint,  // none is up, or all were tried and none could be reached

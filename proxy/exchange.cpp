@@ -135,6 +135,7 @@ awaitable<void> exchange::relay() {
         const cause why = co_await in_.client.send(std::span(buffers).first(got.buffers), last);
         if (why != cause::none) {
             report_.why = why;
+            in_.client.abort();
             co_return;
         }
         reader.consume(got.bytes);

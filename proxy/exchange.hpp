@@ -118,6 +118,7 @@ class exchange {
     awaitable<void> pull_response();
 
     void plan_response_content();
+    void stop_storing(cache::not_stored why);
     void finish_fetch(bool whole);
     void store_response();
     void append_cache_status(std::string& fields) const;

@@ -312,11 +312,15 @@ exchange::pumped exchange::read_response() {
                 return pumped::failed;
         }
         content_->commit(got.bytes);
-        if (storable_ && content_->size() > worker_.cache().max_response_bytes()) {
-            storable_.reason = cache::not_stored::too_large;
-            content_->stop_keeping();
-        }
+        if (storable_ && content_->size() > worker_.cache().max_response_bytes())
+            stop_storing(cache::not_stored::too_large);
     }
+}
+
+void exchange::stop_storing(cache::not_stored why) {
+    storable_.reason = why;
+    report_.cache_detail = cache::text(why);
+    content_->stop_keeping();
 }
 
 // Reads ahead of the client, so that the endpoint is free as soon as it has said its last byte.
@@ -329,6 +333,12 @@ awaitable<void> exchange::pull_response() {
             break;
         }
         if (content_->abandoned() && !storable_) break;
+        if (result == pumped::no_room && storable_) {
+            // Content that is kept gives nothing back: when the budget is used up, transfers that wait for each other
+            // would hang.
+            stop_storing(cache::not_stored::no_memory);
+            continue;
+        }
         if (result == pumped::no_room) {
             if (content_->wait_for_room(room_)) {
                 co_await room_.wait(budget_poll);

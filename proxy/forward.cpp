@@ -51,6 +51,15 @@ bool is_forwarded(http::field_view field, const http::connection_options& connec
 
 }  // namespace
 
+std::optional<std::uint64_t> max_forwards(const http::request_head& request) {
+    if (request.method != http::verb::options && request.method != http::verb::trace) return std::nullopt;
+    const std::string_view text = request.fields.value(http::field_id::max_forwards);
+    std::uint64_t number = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (text.empty() || error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+    return number;
+}
+
 void append_rewritten_target(std::string_view target, const conf::rewrite_settings& rewrite,
                              const http::forwarded_client& client, std::string& out) {
     const std::string_view path = target.substr(0, target.find('?'));
@@ -101,8 +110,14 @@ void compose_request(const outgoing_request& from, const balancer::endpoint& to,
 
     if (!has_rule_for(from.route.request_headers, "Host")) append_host(from, to, out);
     const http::connection_options connection(request.fields);
+    const std::optional<std::uint64_t> hops = max_forwards(request);
     for (const http::field_view field : request.fields) {
-        if (is_forwarded(field, connection, from)) http::append_field(field.name, field.value, out);
+        if (!is_forwarded(field, connection, from)) continue;
+        if (field.id == http::field_id::max_forwards && hops) {
+            http::append_field(field.name, *hops - 1, out);
+        } else {
+            http::append_field(field.name, field.value, out);
+        }
     }
     append_rules(from.route.request_headers, out);
 

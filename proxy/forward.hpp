@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -15,6 +16,10 @@
 namespace weir::proxy {
 
 using wall_time = std::chrono::sys_time<std::chrono::milliseconds>;
+
+// What Max-Forwards says on a method that heeds it, OPTIONS and TRACE; nothing elsewhere and for what is no number (RFC
+// 9110 section 7.6.2).
+std::optional<std::uint64_t> max_forwards(const http::request_head& request);
 
 struct outgoing_request {
     const http::request_head& request;

@@ -158,8 +158,8 @@ std::string bound_text(const listening_socket& socket, const conf::listen_addres
     return std::string(text.substr(0, text.rfind(':') + 1)) + std::to_string(own.port);
 }
 
-listener::listener(worker& on, listening_socket socket, std::function<worker&()> next)
-    : worker_(on), socket_(socket), next_(std::move(next)), waiting_(on.context()), pause_(on.context()) {}
+listener::listener(worker& on, std::uint32_t id, listening_socket socket, std::function<worker&()> next)
+    : worker_(on), id_(id), socket_(socket), next_(std::move(next)), waiting_(on.context()), pause_(on.context()) {}
 
 listener::~listener() {
     *alive_ = false;
@@ -167,7 +167,13 @@ listener::~listener() {
 }
 
 void listener::start() {
-    waiting_.assign(::fcntl(socket_.descriptor, F_DUPFD_CLOEXEC, 0));
+    boost::system::error_code error;
+    waiting_.assign(socket_.descriptor, error);
+    if (error) {
+        log::error("cannot wait for connections: {}", error.message());
+        ::close(socket_.descriptor);
+        return;
+    }
     spare_ = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
     wait();
 }
@@ -185,7 +191,8 @@ void listener::accept_batch() {
 
 void listener::close() {
     accept_some(backlog);
-    waiting_.close();
+    boost::system::error_code ignored;
+    waiting_.close(ignored);
 }
 
 // False when it paused.

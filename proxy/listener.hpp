@@ -20,7 +20,7 @@ namespace weir::proxy {
 
 class worker;
 
-// A bound socket that listens. The server owns it; a listener works on a duplicate.
+// A bound socket that listens; owned by a listener as soon as there is one.
 struct listening_socket {
     int descriptor = -1;
     int family = 0;
@@ -35,7 +35,8 @@ std::string bound_text(const listening_socket& socket, const conf::listen_addres
 class listener {
   public:
     // On the worker's thread. `next` chooses the worker for each connection.
-    listener(worker& on, listening_socket socket, std::function<worker&()> next);
+    // `id` is the server's name for it. Takes the socket over.
+    listener(worker& on, std::uint32_t id, listening_socket socket, std::function<worker&()> next);
     ~listener();
     listener(const listener&) = delete;
     listener& operator=(const listener&) = delete;
@@ -43,7 +44,7 @@ class listener {
     void start();
     // Takes who waits in the queue, who would be reset otherwise, and then nobody any more.
     void close();
-    int descriptor() const { return socket_.descriptor; }
+    std::uint32_t id() const { return id_; }
 
   private:
     void wait();
@@ -52,10 +53,10 @@ class listener {
     void out_of_descriptors();
 
     worker& worker_;
+    const std::uint32_t id_;
     listening_socket socket_;
     std::function<worker&()> next_;
-    asio::posix::basic_stream_descriptor<executor>
-        waiting_;  // a duplicate, so that its number means this socket as long as it is used here
+    asio::posix::basic_stream_descriptor<executor> waiting_;
     asio::basic_waitable_timer<steady, asio::wait_traits<steady>, executor> pause_;
     int spare_ = -1;  // given up for a moment when no descriptor is left, to refuse who waits
     std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);

@@ -3,6 +3,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -49,7 +50,7 @@ server::server(conf::settings settings, std::function<reload_source()> load)
 }
 
 server::~server() {
-    for (const auto& [address, listener] : listeners_) close_listener(listener, address);
+    for (const auto& [address, listener] : listeners_) forget_listener(listener, address, true);
 }
 
 int server::run() {
@@ -75,7 +76,7 @@ bool server::start() {
     listeners opened;
     if (!open_missing_listeners(first_, opened, why) || !apply_admin(first_, why)) {
         log::error("{}", why);
-        for (const auto& [address, listener] : opened) close_listener(listener, address);
+        for (const auto& [address, listener] : opened) forget_listener(listener, address, false);
         return false;
     }
     await_signal();
@@ -95,9 +96,20 @@ bool server::start() {
 
 bool server::open_missing_listeners(const conf::settings& settings, listeners& opened, std::string& why) {
     for (const conf::listen_address& where : settings.listen) {
-        if (listeners_.contains(where.address.text)) continue;
+        const bool is_unix = where.address.type == conf::address::kind::unix_path;
+        if (listeners_.contains(where.address.text)) {
+            if (is_unix && where.mode) ::chmod(where.address.path.c_str(), *where.mode);
+            continue;
+        }
         const listening_socket socket = open_listening_socket(where, why);
-        if (socket.descriptor < 0) return false;
+        if (socket.descriptor < 0) {
+            const std::string port = ":" + std::to_string(where.address.port);
+            for (const auto& [address, own] : listeners_) {
+                if (!is_unix && address.ends_with(port))
+                    why += "; weir itself listens on " + address + ", and going over takes a restart";
+            }
+            return false;
+        }
         opened[where.address.text] = {.socket = socket, .bound = bound_text(socket, where)};
     }
     return true;
@@ -105,8 +117,9 @@ bool server::open_missing_listeners(const conf::settings& settings, listeners& o
 
 void server::serve_listeners(listeners& opened) {
     for (auto& [address, listener] : opened) {
-        listener.worker = next_listener_++ % workers_.size();
-        workers_[listener.worker]->open_listener(listener.socket, [this]() -> worker& {
+        listener.id = next_listener_++;
+        listener.worker = listener.id % workers_.size();
+        workers_[listener.worker]->open_listener(listener.id, listener.socket, [this]() -> worker& {
             return *workers_[turn_.fetch_add(1, std::memory_order_relaxed) % workers_.size()];
         });
         log::info("listening on {}", listener.bound);
@@ -114,8 +127,13 @@ void server::serve_listeners(listeners& opened) {
     }
 }
 
-void server::close_listener(const open_listener& listener, const std::string& address) {
-    ::close(listener.socket.descriptor);
+// `serving`: the worker that has it closes it.
+void server::forget_listener(const open_listener& listener, const std::string& address, bool serving) {
+    if (serving) {
+        workers_[listener.worker]->close_listener(listener.id);
+    } else {
+        ::close(listener.socket.descriptor);
+    }
     if (address.starts_with("unix:")) ::unlink(address.substr(5).c_str());
 }
 
@@ -200,7 +218,7 @@ void server::reload() {
     const auto failed_logs = logs_.reconfigure(loaded.settings->log);
     if (failed_logs) why = *failed_logs;
     if (failed_logs || !open_missing_listeners(*loaded.settings, opened, why) || !apply_admin(*loaded.settings, why)) {
-        for (const auto& [address, listener] : opened) close_listener(listener, address);
+        for (const auto& [address, listener] : opened) forget_listener(listener, address, false);
         logs_.reconfigure(current_->settings.log);
         return refuse(why);
     }
@@ -234,8 +252,7 @@ void server::apply(conf::settings next, std::map<std::string, upstream_in_use> u
             std::any_of(settings.listen.begin(), settings.listen.end(),
                         [&](const conf::listen_address& where) { return where.address.text == listener->first; });
         if (!stays) {
-            workers_[listener->second.worker]->close_listener(listener->second.socket.descriptor);
-            close_listener(listener->second, listener->first);
+            forget_listener(listener->second, listener->first, true);
             log::info("no longer listening on {}", listener->second.bound);
         }
         listener = stays ? std::next(listener) : listeners_.erase(listener);
@@ -257,7 +274,7 @@ void server::drain() {
               current_ ? current_->settings.drain_timeout.count() : 0);
     resolver_.stop();
     if (!current_) return finish(true);
-    for (const auto& [address, listener] : listeners_) close_listener(listener, address);
+    for (const auto& [address, listener] : listeners_) forget_listener(listener, address, true);
     listeners_.clear();
     workers_draining_ = workers_.size();
     for (const auto& worker : workers_) {

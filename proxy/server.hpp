@@ -43,8 +43,9 @@ class server {
 
   private:
     struct open_listener {
-        listening_socket socket;
+        listening_socket socket;  // a worker's once it serves
         std::string bound;
+        std::uint32_t id = 0;
         std::size_t worker = 0;
     };
     using listeners = std::map<std::string, open_listener>;  // by configured address
@@ -52,7 +53,7 @@ class server {
     bool start();
     bool open_missing_listeners(const conf::settings& settings, listeners& opened, std::string& why);
     void serve_listeners(listeners& opened);
-    void close_listener(const open_listener& listener, const std::string& address);
+    void forget_listener(const open_listener& listener, const std::string& address, bool serving);
     void await_signal();
     void on_signal(int signal);
     void reload();
@@ -80,7 +81,7 @@ class server {
     resolver resolver_;
     admin admin_;
     listeners listeners_;
-    std::size_t next_listener_ = 0;
+    std::uint32_t next_listener_ = 0;
     std::uint64_t generation_ = 0;
     bool reloading_ = false;
     bool reload_again_ = false;

@@ -58,8 +58,9 @@ class stream {
         socket_.async_wait(socket_type::wait_read, std::move(handler));
     }
 
-    // The pending wait for reading, and every later one, ends as cancelled.
+    // The pending wait for reading, and every later one until resume_reading(), ends as cancelled.
     void cancel_reading();
+    void resume_reading() { reading_.cancelled = false; }
     // All pending waits end as cancelled.
     void close();
     // What the peer has not been sent is thrown away and it is told so (RST): a response that was cut short must not

@@ -67,17 +67,17 @@ void worker::apply(std::shared_ptr<const snapshot> next, std::vector<std::uint32
     });
 }
 
-void worker::open_listener(listening_socket socket, std::function<worker&()> next_worker) {
-    inbox_.push([this, socket, next_worker = std::move(next_worker)] {
-        listeners_.push_back(std::make_unique<listener>(*this, socket, next_worker));
+void worker::open_listener(std::uint32_t id, listening_socket socket, std::function<worker&()> next_worker) {
+    inbox_.push([this, id, socket, next_worker = std::move(next_worker)] {
+        listeners_.push_back(std::make_unique<listener>(*this, id, socket, next_worker));
         listeners_.back()->start();
     });
 }
 
-void worker::close_listener(int descriptor) {
-    inbox_.push([this, descriptor] {
+void worker::close_listener(std::uint32_t id) {
+    inbox_.push([this, id] {
         std::erase_if(listeners_, [&](const auto& l) {
-            if (l->descriptor() != descriptor) return false;
+            if (l->id() != id) return false;
             l->close();
             return true;
         });

@@ -46,8 +46,8 @@ class worker {
     // The control thread. Each takes effect on the worker's thread, in this order.
     void start();
     void apply(std::shared_ptr<const snapshot> next, std::vector<std::uint32_t> gone_endpoints);
-    void open_listener(listening_socket socket, std::function<worker&()> next_worker);
-    void close_listener(int descriptor);
+    void open_listener(std::uint32_t id, listening_socket socket, std::function<worker&()> next_worker);
+    void close_listener(std::uint32_t id);
     // No new connections, none kept alive; `done` is posted to by this worker's thread when its last connection has
     // ended.
     void drain(std::function<void()> done);
