@@ -193,6 +193,8 @@ std::optional<std::vector<vary_field>> vary_of(const http::field_list& response,
     std::vector<vary_field> vary;
     const auto is_refused = [&](std::string_view name) {
         if (name == "*" || !http::valid_field_name(name)) return true;
+        // The origin saw weir's own, not the client's.
+        if (http::iequals(name, "Forwarded") || http::tells_of_client({http::field_id::unknown, name, {}})) return true;
         const auto is_same = [&](const vary_field& known) { return http::iequals(known.name, name); };
         if (std::any_of(vary.begin(), vary.end(), is_same)) return false;
         if (vary.size() == max_vary_names) return true;

@@ -48,8 +48,11 @@ storability may_store(const http::request_head& request, const http::response_he
                       time_point response_time);
 
 // True when a request with these fields may be answered from the cache, or its response stored, at all: GET or HEAD, no
-// content.
+// content, nothing removed by Connection.
 bool may_use_cache(const http::request_head& request);
+
+// True when Connection names a field of the request, which therefore goes no further.
+bool removes_fields(const http::field_list& request);
 
 // True when the request brings content. A Content-Length of zero does not.
 bool has_content(const http::request_head& request);

@@ -137,6 +137,7 @@ class exchange {
     bool push_began_ = false;    // so the request cannot be repeated
     bool push_running_ = false;
     cause push_failure_ = cause::none;
+    steady::time_point push_end_;
     event push_ended_;
 
     // The attempt under way.

@@ -181,6 +181,7 @@ awaitable<void> exchange::push_request() {
     push_failure_ = co_await push_rest();
     request_sent_ = push_failure_ == cause::none;
     push_running_ = false;
+    push_end_ = steady::now();
     // The endpoint would wait for the rest: it must see that there is none.
     if (push_failure_ != cause::none && push_failure_ != cause::send_failed && connection_)
         connection_->stream().close();
@@ -222,8 +223,8 @@ awaitable<cause> exchange::push_rest() {
 awaitable<cause> exchange::receive_response_head() {
     for (unsigned interim = 0; interim <= max_interim_responses;) {
         const cause why = co_await connection_->receive_head(in_.request.method, response_, timeouts().first_byte);
-        // The time for the first byte runs from the request's last.
-        if (why == cause::first_byte_timeout && push_running_) continue;
+        // The time for the first byte runs from the request's last: once more in full when that came while it ran.
+        if (why == cause::first_byte_timeout && (push_running_ || steady::now() - push_end_ < timeouts().first_byte)) continue;
         if (push_failure_ != cause::none && push_failure_ != cause::send_failed) co_return push_failure_;
         if (why != cause::none) co_return why;
         response_time_ = wall_now();

@@ -13,6 +13,9 @@ namespace weir::http {
 
 namespace {
 
+// In all Connection lines of a head; nobody who means well names more than a few.
+constexpr unsigned max_connection_options = 32;
+
 namespace beast = boost::beast;
 using beast::error_code;
 
@@ -92,6 +95,7 @@ class strict_parser : private beast::http::basic_parser<IsRequest> {
     bool close_ = false;
     bool keep_alive_ = false;
     bool upgrade_named_ = false;
+    unsigned connection_options_ = 0;
 
   private:
     void on_field_impl(beast::http::field id, beast::string_view name, beast::string_view value, error_code& ec) final {
@@ -110,7 +114,7 @@ class strict_parser : private beast::http::basic_parser<IsRequest> {
             case field_id::transfer_encoding:
                 return on_transfer_encoding(plain(value), ec);
             case field_id::connection:
-                return on_connection(plain(value));
+                return on_connection(plain(value), ec);
             case field_id::host:
             case field_id::expect:
             case field_id::upgrade:
@@ -138,13 +142,16 @@ class strict_parser : private beast::http::basic_parser<IsRequest> {
         chunked_ = true;
     }
 
-    void on_connection(std::string_view value) {
+    void on_connection(std::string_view value, error_code& ec) {
         any_element(value, [this](std::string_view option) {
+            ++connection_options_;
             if (iequals(option, "close")) close_ = true;
             if (iequals(option, "keep-alive")) keep_alive_ = true;
             if (iequals(option, "upgrade")) upgrade_named_ = true;
             return false;
         });
+        // Each field that is forwarded is looked for among them, so their number times that of the fields is work.
+        if (connection_options_ > max_connection_options) refuse(head_error::bad_connection, ec);
     }
 
     // Beast's word for what it refused itself, with `consumed` at the start of the line in question.

@@ -66,6 +66,9 @@ TEST_CASE("Vary: * and what is no list of names select nothing", "[cache][key][r
         CHECK_FALSE(vary_for(std::string("Vary: ") + value, ""));
     }
     CHECK_FALSE(vary_for("Vary: Accept\nVary: *", ""));
+    // What the origin saw there was not the client's.
+    for (const char* name : {"Forwarded", "X-Forwarded-For", "x-real-ip"})
+        CHECK_FALSE(vary_for(std::string("Vary: ") + name, ""));
 }
 
 bool is_selected(const std::string& name, const std::string& first, const std::string& second) {

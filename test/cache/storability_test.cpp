@@ -224,5 +224,12 @@ TEST_CASE("GET and HEAD without content may use the cache", "[cache][storability
     CHECK_FALSE(may_use_cache(test::request("Transfer-Encoding: chunked").head()));
 }
 
+TEST_CASE("a request that has Connection remove fields may not use the cache", "[cache][storability][poisoning]") {
+    CHECK(may_use_cache(test::request("Connection: keep-alive").head()));
+    CHECK(may_use_cache(test::request("Connection: close, TE\nTE: trailers").head()));
+    CHECK_FALSE(may_use_cache(test::request("Connection: Accept-Language\nAccept-Language: de").head()));
+    CHECK_FALSE(may_use_cache(test::request("Connection: close\nConnection: keep-alive, cookie").head()));
+}
+
 }  // namespace
 }  // namespace weir::cache
