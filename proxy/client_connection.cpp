@@ -23,7 +23,8 @@ constexpr unsigned requests_at_once = 32;
 // Room for content and pipelined requests behind a head.
 constexpr std::uint32_t room_behind_head = 8 * 1024;
 // How long a connection that is to close goes on reading, so that the client sees the response before a reset.
-constexpr std::chrono::seconds linger_pause{5};
+constexpr std::chrono::seconds linger_pause{5};                // it was sending content
+constexpr std::chrono::milliseconds short_linger_pause{1000};  // it may have sent another request
 constexpr std::chrono::seconds linger_limit{30};
 
 wall_time coarse_wall_now() {
@@ -63,12 +64,11 @@ void client_connection::drain() {
 void client_connection::late() noexcept {
     if (reading_head_ && context_) {
         worker_.metrics().head_timeouts.add();
-        const std::string page = error_page(408, cause::head_timeout);
-        std::string out;
-        http::append_status_line(408, http::reason_phrase(408), out);
-        http::append_field("Content-Length", page.size(), out);
-        out += "Content-Type: text/html; charset=utf-8\r\nConnection: close\r\n\r\n" + page;
-        const std::string_view bytes = out;
+        // What came so far is no head: nothing of it is known.
+        context_->head.clear();
+        keep_alive_ = false;
+        const std::string answer = compose_refusal(408, cause::head_timeout);
+        const std::string_view bytes = answer;
         stream_.try_write(std::span(&bytes, 1));
         record({.status = 408, .why = cause::head_timeout}, nullptr);
     }
@@ -111,6 +111,7 @@ void client_connection::process() {
 
 client_connection::step client_connection::next_request() {
     read_buffer& buffer = context_->buffer;
+    if (buffer.unread() == "\r") return await_head();
     if (scanned_ == 0 && buffer.unread().starts_with("\r\n")) buffer.consume(2);  // RFC 9112 section 2.2
     if (buffer.unread().empty()) return become_idle();
     const http::head_limits& limits = worker_.current()->request_limits;
@@ -141,6 +142,7 @@ client_connection::step client_connection::next_request() {
 // Part of a head is here.
 client_connection::step client_connection::await_head() {
     read_buffer& buffer = context_->buffer;
+    context_->head.clear();  // the one before lies where bytes move now
     if (buffer.room().empty()) {
         const std::uint32_t most = worker_.current()->request_limits.max_bytes + room_behind_head;
         buffer.compact(std::min(buffer.capacity() * 2, most));
@@ -194,10 +196,8 @@ client_connection::step client_connection::handle_request() {
     cache::make_key(from.scheme, c.host, c.head.target, c.key);
     cache::lookup_result found = worker_.cache().lookup(c.head, c.key, via->caches, coarse_wall_now());
     if (found.what == cache::outcome::fresh && !cache::must_forward(c.head.fields)) return answer_fresh(*via, found);
-    if (found.what != cache::outcome::fresh && c.head.fields.has(http::field_id::cache_control) &&
-        cache::parse_cache_control(c.head.fields).only_if_cached) {
-        return refuse(cause::only_if_cached);
-    }
+    const bool lacks = found.what == cache::outcome::miss || found.what == cache::outcome::stale;
+    if (lacks && cache::only_if_cached(c.head.fields)) return refuse(cause::only_if_cached);
     return start_exchange(*via, std::move(found));
 }
 
@@ -293,6 +293,7 @@ awaitable<void> client_connection::serve(const route& via, cache::lookup_result 
                                                                           .config = worker_.current(),
                                                                           .route = via,
                                                                           .from = from,
+                                                                          .path = c.path,
                                                                           .request_id = c.request_id,
                                                                           .cache_key = c.key,
                                                                           .found = std::move(found),
@@ -312,7 +313,8 @@ void client_connection::after_response() {
         return process();
     }
     stream_.shutdown_sending();
-    if (content_.at_end() && !lingers_) return end();
+    // A client that knew that this was the last response sends nothing more.
+    if (content_.at_end() && !lingers_ && !context_->head.keep_alive) return end();
     worker_.tasks().spawn(linger(), [this] { end(); });
 }
 
@@ -320,11 +322,16 @@ void client_connection::after_response() {
 // read and dropped.
 awaitable<void> client_connection::linger() {
     stream_.resume_reading();
+    const std::chrono::milliseconds pause = content_.at_end() && !lingers_ ? short_linger_pause : linger_pause;
+    unsigned turns = 0;
     const steady::time_point limit = steady::now() + linger_limit;
     while (steady::now() < limit) {
         context_->buffer.consume(context_->buffer.unread().size());
         const io_result read = stream_.try_read(context_->buffer.room());
-        if (read.status == io_status::ok) continue;
+        if (read.status == io_status::ok) {
+            if (++turns % turns_at_once == 0) co_await let_others_run(worker_);
+            continue;
+        }
         if (read.status != io_status::again || co_await stream_.wait_readable(linger_pause) != wait_status::ready)
             co_return;
     }
@@ -344,21 +351,26 @@ client_connection::step client_connection::refuse(cause why) {
         understood && why != cause::ambiguous_path && head.keep_alive && content_.at_end() && !worker_.draining();
     lingers_ = !keep_alive_;
     const unsigned status = status_of(why);
-    const std::string page = error_page(status, why);
-    std::string out;
-    http::append_status_line(status, http::reason_phrase(status), out);
-    http::append_field("Content-Length", page.size(), out);
-    out += "Content-Type: text/html; charset=utf-8\r\nCache-Control: no-store\r\n";
-    append_connection_field(out);
-    out += "\r\n";
-    if (!understood || head.method != http::verb::head) out += page;
+    std::string out = compose_refusal(status, why);
     context_->buffer.consume(understood ? head.size : context_->buffer.unread().size());
     sent_ = out.size();
-    content_sent_ = page.size();
     driver_ = driver::coroutine;
     record({.status = status, .why = why}, nullptr);
     worker_.tasks().spawn(send_refusal(std::move(out)), [this] { after_response(); });
     return step::handed_over;
+}
+
+std::string client_connection::compose_refusal(unsigned status, cause why) {
+    const std::string page = error_page(status, why);
+    std::string out;
+    http::append_status_line(status, http::reason_phrase(status), out);
+    append_error_fields(status, why, std::chrono::floor<std::chrono::seconds>(coarse_wall_now()), out);
+    http::append_field("Content-Length", page.size(), out);
+    append_connection_field(out);
+    out += "\r\n";
+    content_sent_ = context_->head.method == http::verb::head ? 0 : page.size();
+    if (content_sent_ > 0) out += page;
+    return out;
 }
 
 awaitable<void> client_connection::send_refusal(std::string response) {

@@ -43,6 +43,7 @@ class client_connection final : public exchange_client, public connection_hook, 
     // exchange_client
     awaitable<content_result> read_content(std::span<char> into, std::chrono::milliseconds limit) override;
     bool content_has_arrived() const override { return !context_->buffer.unread().empty(); }
+    bool content_at_end() const override { return content_.at_end(); }
     void cancel_reading() override { stream_.cancel_reading(); }
     awaitable<cause> send_interim(unsigned status, std::string_view reason, std::string_view fields) override;
     void begin_response(const response_start& start) override;
@@ -68,6 +69,7 @@ class client_connection final : public exchange_client, public connection_hook, 
     step answer_fresh(const route& via, const cache::lookup_result& found);
     step start_exchange(const route& via, cache::lookup_result found);
     step refuse(cause why);
+    std::string compose_refusal(unsigned status, cause why);
 
     awaitable<void> serve(const route& via, cache::lookup_result found);
     awaitable<void> finish_hit(std::shared_ptr<const cache::stored_response> response, std::string head,

@@ -110,6 +110,17 @@ cause from_head_error(http::head_error error) {
     }
 }
 
+void append_error_fields(unsigned status, cause why, std::chrono::sys_seconds now, std::string& out) {
+    http::append_date(now, out);
+    http::append_field("Content-Type", "text/html; charset=utf-8", out);
+    http::append_field("Cache-Control", "no-store", out);
+    if (status == 503) http::append_field("Retry-After", "1", out);
+    if (proxy_status(why).empty()) return;
+    out += "Proxy-Status: weir; error=";
+    out += proxy_status(why);
+    out += "\r\n";
+}
+
 std::string error_page(unsigned status, cause why) {
     if (status < 300) return {};
     const std::string title = std::to_string(status) + ' ' + std::string(http::reason_phrase(status));

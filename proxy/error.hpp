@@ -1,6 +1,7 @@
 // Why an exchange did not go as asked: one list of causes, and the one map from a cause to what the client is told.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -55,6 +56,8 @@ std::string_view text(cause why);
 std::string_view proxy_status(cause why);
 cause from_head_error(http::head_error error);
 
+// The fields of an answer of our own: Date, Content-Type, no-store, Retry-After, Proxy-Status.
+void append_error_fields(unsigned status, cause why, std::chrono::sys_seconds now, std::string& out);
 // A short page that says what happened and what the reader may do.
 std::string error_page(unsigned status, cause why);
 

@@ -99,6 +99,10 @@ awaitable<cause> exchange::receive_request_content() {
         request_content_bytes_ += got.bytes;
         if (client.max_content_bytes && request_content_bytes_ > *client.max_content_bytes)
             co_return cause::content_too_large;
+        if (in_.client.content_at_end()) {
+            request_content_->complete();
+            co_return cause::none;
+        }
     }
 }
 
@@ -173,12 +177,7 @@ awaitable<void> exchange::refuse(cause why) {
     const unsigned status = status_of(why);
     const std::string page = error_page(status, why);
     out_.clear();
-    http::append_field("Content-Type", "text/html; charset=utf-8", out_);
-    http::append_field("Cache-Control", "no-store", out_);
-    if (status == 503) http::append_field("Retry-After", "1", out_);
-    if (!proxy_status(why).empty()) {
-        http::append_field("Proxy-Status", "weir; error=" + std::string(proxy_status(why)), out_);
-    }
+    append_error_fields(status, why, std::chrono::floor<std::chrono::seconds>(in_.received), out_);
     append_cache_status(out_);
     const bool has_content = http::may_have_content(status, in_.request.method);
     in_.client.begin_response({.status = status,

@@ -47,6 +47,7 @@ class exchange_client {
     virtual awaitable<content_result> read_content(std::span<char> into, std::chrono::milliseconds limit) = 0;
     // Content that arrived behind the head, so that nobody waits for a 100 (Continue).
     virtual bool content_has_arrived() const = 0;
+    virtual bool content_at_end() const = 0;
     // Ends a wait in read_content(), and every later one, as cut.
     virtual void cancel_reading() = 0;
 
@@ -86,6 +87,7 @@ class exchange {
         std::shared_ptr<const snapshot> config;
         const proxy::route& route;
         http::forwarded_client from;
+        std::string_view path;  // normalised
         std::string_view request_id;
         std::string_view cache_key;
         cache::lookup_result found;
@@ -111,7 +113,7 @@ class exchange {
     awaitable<cause> receive_first_content();
     balancer::next_step judge_failure(cause why);
 
-    enum class pumped : std::uint8_t { wait, no_room, done, failed };
+    enum class pumped : std::uint8_t { wait, more, no_room, done, failed };
     pumped read_response();
     awaitable<void> push_request();
     awaitable<cause> push_rest();

@@ -55,7 +55,10 @@ awaitable<cause> exchange::fetch() {
         finish_fetch(false);
         same = next == balancer::next_step::same_endpoint;
         if (next == balancer::next_step::give_up) co_return last;
-        if (!same) tried_.push_back(endpoint->id());
+        if (!same) {
+            tried_.push_back(endpoint->id());
+            facts_.fresh_connection_tried = false;
+        }
         if (next == balancer::next_step::retry) {
             ++facts_.retries_made;
             in_.route.counters->by_worker[worker_.index()].retries.add();
@@ -68,10 +71,11 @@ awaitable<cause> exchange::fetch() {
 
 balancer::next_step exchange::judge_failure(cause why) {
     const bool known = connection_ != nullptr;
-    const balancer::attempt failed{.reused_connection = known && connection_->reused(),
-                                   .timed_out = why == cause::first_byte_timeout || why == cause::read_timeout,
-                                   .bytes_sent = known ? connection_->bytes_sent() : 0,
-                                   .bytes_received = known ? connection_->bytes_received() : 0};
+    const balancer::attempt failed{
+        .reused_connection = known && connection_->reused(),
+        .timed_out = why == cause::first_byte_timeout || why == cause::read_timeout,
+        .bytes_sent = known ? connection_->bytes_sent() : 0,
+        .bytes_received = known && why != cause::closed_early ? connection_->bytes_received() : 0};
     facts_.content_replayable = !push_began_;
     const balancer::upstream& upstream = *in_.route.upstream;
     const auto next = balancer::after_failure(failed, facts_, upstream.settings.retry, *upstream.budget, steady::now());
@@ -79,7 +83,7 @@ balancer::next_step exchange::judge_failure(cause why) {
         facts_.fresh_connection_tried = true;
         worker_.metrics().upstream_connections_replaced.add();
     } else {
-        report_.endpoint->failures.fetch_add(1, std::memory_order_relaxed);
+        if (why != cause::internal) report_.endpoint->failures.fetch_add(1, std::memory_order_relaxed);
         if (why == cause::connection_refused || why == cause::connection_failed || why == cause::connection_timeout) {
             report_.endpoint->pass_over(steady::now(), refused_pause);
         }
@@ -107,6 +111,7 @@ awaitable<cause> exchange::attempt(std::shared_ptr<balancer::endpoint> to, bool 
 
 awaitable<cause> exchange::open_connection(std::shared_ptr<balancer::endpoint> to, bool new_connection) {
     const auto& keepalive = in_.route.upstream->settings.keepalive;
+    if (connection_ && connection_->has_buffer()) worker_.give_back_buffer(connection_->end());
     connection_.reset();
     if (keepalive && !new_connection) {
         connection_ = worker_.pool().take(*to, *keepalive, !idempotent(), coarse_now());
@@ -131,6 +136,7 @@ awaitable<cause> exchange::send_request() {
                          .route = *in_.route.settings,
                          .host_rule = in_.route.upstream->settings.host,
                          .client = in_.from,
+                         .path = in_.path,
                          .request_id = in_.request_id,
                          .received = in_.received,
                          .body = request.body,
@@ -197,7 +203,8 @@ awaitable<cause> exchange::push_rest() {
     // A client that expects 100 (Continue) sends nothing before the endpoint has said so.
     auto limit = in_.request.expects_continue && first ? std::max(client.read_timeout, timeouts().first_byte)
                                                        : client.read_timeout;
-    for (;;) {
+    for (unsigned turns = 1;; ++turns) {
+        if (turns % turns_at_once == 0) co_await let_others_run(worker_);
         const content_result got = co_await in_.client.read_content({block->data(), block->capacity()}, limit);
         limit = client.read_timeout;
         if (got.status == content_status::late) co_return cause::content_timeout;
@@ -224,11 +231,16 @@ awaitable<cause> exchange::receive_response_head() {
     for (unsigned interim = 0; interim <= max_interim_responses;) {
         const cause why = co_await connection_->receive_head(in_.request.method, response_, timeouts().first_byte);
         // The time for the first byte runs from the request's last: once more in full when that came while it ran.
-        if (why == cause::first_byte_timeout && (push_running_ || steady::now() - push_end_ < timeouts().first_byte)) continue;
+        if (why == cause::first_byte_timeout &&
+            (push_running_ || (push_began_ && steady::now() - push_end_ < timeouts().first_byte)))
+            continue;
         if (push_failure_ != cause::none && push_failure_ != cause::send_failed) co_return push_failure_;
         if (why != cause::none) co_return why;
         response_time_ = wall_now();
-        if (response_.status == 101) co_return in_.request.upgrade_websocket ? cause::none : cause::bad_response;
+        if (response_.status == 101) {
+            const bool agreed = http::iequals(response_.fields.value(http::field_id::upgrade), "websocket");
+            co_return in_.request.upgrade_websocket&& agreed ? cause::none : cause::bad_response;
+        }
         // Python servers say 408 to a connection that was idle too long: no answer to this request.
         if (response_.status == 408 && connection_->reused() && !response_.keep_alive) co_return cause::closed_early;
         if (response_.status >= 200) co_return cause::none;
@@ -272,6 +284,7 @@ awaitable<cause> exchange::receive_first_content() {
             case pumped::failed:
                 co_return cause::response_cut;
             case pumped::no_room:
+            case pumped::more:
                 break;
             case pumped::wait:
                 if (!held) break;
@@ -293,7 +306,7 @@ awaitable<cause> exchange::receive_first_content() {
 
 // Moves what can be read without waiting from the endpoint into content_.
 exchange::pumped exchange::read_response() {
-    for (;;) {
+    for (unsigned turns = 0; turns < turns_at_once; ++turns) {
         if (connection_->content_at_end()) {
             content_->complete();
             return pumped::done;
@@ -316,6 +329,7 @@ exchange::pumped exchange::read_response() {
         if (storable_ && content_->size() > worker_.cache().max_response_bytes())
             stop_storing(cache::not_stored::too_large);
     }
+    return pumped::more;
 }
 
 void exchange::stop_storing(cache::not_stored why) {
@@ -334,6 +348,10 @@ awaitable<void> exchange::pull_response() {
             break;
         }
         if (content_->abandoned() && !storable_) break;
+        if (result == pumped::more) {
+            co_await let_others_run(worker_);
+            continue;
+        }
         if (result == pumped::no_room && storable_) {
             // Content that is kept gives nothing back: when the budget is used up, transfers that wait for each other
             // would hang.

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <charconv>
 
-#include "proxy/http/date.hpp"
 #include "proxy/http/fields.hpp"
 #include "proxy/http/framing.hpp"
 
@@ -49,6 +48,22 @@ bool is_forwarded(http::field_view field, const http::connection_options& connec
            !connection.names(field) && !has_rule_for(from.route.request_headers, field.name);
 }
 
+bool begins_with_segments(std::string_view path, std::string_view prefix) {
+    return path.starts_with(prefix) &&
+           (prefix.ends_with('/') || path.size() == prefix.size() || path[prefix.size()] == '/');
+}
+
+// As received, but where the prefix that the route matched is written in another way (/%61pp/x): then the normalised
+// path, so that no spelling takes the prefix to the application.
+std::string strippable_target(const outgoing_request& from) {
+    const std::string_view target = from.request.target;
+    const std::size_t query = std::min(target.find('?'), target.size());
+    const std::string_view strip = from.route.rewrite->strip;
+    if (begins_with_segments(target.substr(0, query), strip) || !begins_with_segments(from.path, strip))
+        return std::string(target);
+    return std::string(from.path).append(target.substr(query));
+}
+
 }  // namespace
 
 std::optional<std::uint64_t> max_forwards(const http::request_head& request) {
@@ -64,8 +79,7 @@ void append_rewritten_target(std::string_view target, const conf::rewrite_settin
                              const http::forwarded_client& client, std::string& out) {
     const std::string_view path = target.substr(0, target.find('?'));
     const std::string_view strip = rewrite.strip;
-    const bool strips = !strip.empty() && path.starts_with(strip) &&
-                        (strip.ends_with('/') || path.size() == strip.size() || path[strip.size()] == '/');
+    const bool strips = !strip.empty() && begins_with_segments(path, strip);
     std::string_view rest = strips ? target.substr(strip.size()) : target;
 
     const std::size_t colon =
@@ -102,7 +116,7 @@ void compose_request(const outgoing_request& from, const balancer::endpoint& to,
     out += request.method_text;
     out += ' ';
     if (from.route.rewrite && request.target != "*") {
-        append_rewritten_target(request.target, *from.route.rewrite, from.client, out);
+        append_rewritten_target(strippable_target(from), *from.route.rewrite, from.client, out);
     } else {
         out += request.target;
     }
@@ -147,11 +161,7 @@ void append_response_fields(const http::response_head& response, const conf::rou
         http::append_field(field.name, field.value, out);
     }
     // RFC 9110 section 6.6.1: a recipient with a clock adds the time of receipt.
-    if (!has_date) {
-        char date[http::date_size];
-        http::format_date(std::chrono::floor<std::chrono::seconds>(now), date);
-        http::append_field("Date", {date, sizeof date}, out);
-    }
+    if (!has_date) http::append_date(std::chrono::floor<std::chrono::seconds>(now), out);
     append_rules(route.response_headers, out);
 }
 

@@ -26,6 +26,7 @@ struct outgoing_request {
     const conf::route_settings& route;
     const conf::host_rule& host_rule;
     const http::forwarded_client& client;
+    std::string_view path{};  // normalised: what the route matched
     std::string_view request_id;
     wall_time received;
     http::body_kind body = http::body_kind::none;  // how its content will be framed: none, length or chunked

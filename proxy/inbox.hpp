@@ -3,11 +3,13 @@
 #pragma once
 
 #include <boost/asio/post.hpp>
+#include <exception>
 #include <functional>
 #include <mutex>
 #include <vector>
 
 #include "proxy/awaitable.hpp"
+#include "proxy/log.hpp"
 
 namespace weir::proxy {
 
@@ -37,7 +39,13 @@ class inbox {
             std::lock_guard lock(mutex_);
             tasks.swap(tasks_);
         }
-        for (auto& task : tasks) task();
+        for (auto& task : tasks) {
+            try {
+                task();
+            } catch (const std::exception& e) {
+                log::error("internal error: {}", e.what());  // and the tasks behind it go on
+            }
+        }
     }
 
     asio::io_context& context_;

@@ -46,10 +46,10 @@ bool remove_stale_socket(const sockaddr_un& address) {
     if (::lstat(address.sun_path, &info) != 0) return errno == ENOENT;
     if (!S_ISSOCK(info.st_mode)) return false;
     const int probe = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    const bool answered =
-        ::connect(probe, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 || errno == EAGAIN;
+    const bool refused =
+        ::connect(probe, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 && errno == ECONNREFUSED;
     ::close(probe);
-    return !answered && ::unlink(address.sun_path) == 0;
+    return refused && ::unlink(address.sun_path) == 0;
 }
 
 listening_socket listen_unix(const conf::listen_address& where, std::string& why) {

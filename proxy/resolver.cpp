@@ -31,7 +31,7 @@ void resolver::watch(std::vector<std::shared_ptr<balancer::endpoint>> endpoints,
     named_.clear();
     refresh_ = refresh;
     ready_ = std::move(ready);
-    std::set<std::string> unknown;
+    awaited_.clear();
     for (const auto& endpoint : endpoints) {
         if (auto known = addresses_without_dns(endpoint->address())) {
             if (!endpoint->resolved())
@@ -39,12 +39,11 @@ void resolver::watch(std::vector<std::shared_ptr<balancer::endpoint>> endpoints,
             continue;
         }
         named_.push_back(endpoint);
-        if (!endpoint->resolved()) unknown.insert(endpoint->address().host);
+        if (!endpoint->resolved()) awaited_.insert(endpoint->address().host);
     }
-    awaited_ = unknown.size();
-    for (const std::string& host : unknown) look_up(host);
+    for (const std::string& host : awaited_) look_up(host);
     schedule_refresh();
-    if (awaited_ == 0) return be_ready();
+    if (awaited_.empty()) return be_ready();
     first_timer_.expires_after(patience);
     first_timer_.async_wait([this](boost::system::error_code error) {
         if (!error) be_ready();
@@ -91,7 +90,7 @@ void resolver::found(const std::string& host, boost::system::error_code error,
         if (!before || *before != addresses)
             endpoint->set_addresses(std::make_shared<const balancer::address_list>(std::move(addresses)));
     }
-    if (awaited_ > 0 && --awaited_ == 0) be_ready();
+    if (awaited_.erase(host) > 0 && awaited_.empty()) be_ready();
 }
 
 void resolver::schedule_refresh() {

@@ -11,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -46,7 +47,7 @@ class resolver {
     std::vector<std::shared_ptr<balancer::endpoint>> named_;
     std::map<std::string, bool> pending_;  // names under way
     std::map<std::string, bool> failing_;  // names that did not resolve the last time
-    std::size_t awaited_ = 0;              // first lookups that ready_ waits for
+    std::set<std::string> awaited_;        // names whose first lookup ready_ waits for
     std::optional<std::chrono::milliseconds> refresh_;
     std::function<void()> ready_;
 };

@@ -73,25 +73,39 @@ bool server::start() {
     raise_descriptor_limit();
 
     std::string why;
-    listeners opened;
-    if (!open_missing_listeners(first_, opened, why) || !apply_admin(first_, why)) {
+    if (!prepare(std::move(first_), why)) {
         log::error("{}", why);
-        for (const auto& [address, listener] : opened) forget_listener(listener, address, false);
         return false;
     }
     await_signal();
-    auto upstreams = registry_.make(first_);
-    reloading_ = true;
-    resolver_.watch(all_endpoints(upstreams), first_.dns.refresh, name_patience,
-                    [this, upstreams, opened = std::move(opened)]() mutable {
-                        asio::post(context_,
-                                   [this, upstreams = std::move(upstreams), opened = std::move(opened)]() mutable {
-                                       for (const auto& worker : workers_) worker->start();
-                                       apply(std::move(first_), std::move(upstreams), std::move(opened));
-                                       notify::ready();
-                                   });
-                    });
     return true;
+}
+
+// Everything of `next` that may fail; what does not is committed when its names were looked up.
+bool server::prepare(conf::settings next, std::string& why) {
+    listeners opened;
+    if (!open_missing_listeners(next, opened, why) || !apply_admin(next, why)) {
+        for (const auto& [address, listener] : opened) forget_listener(listener, address, false);
+        return false;
+    }
+    auto upstreams = registry_.make(next);
+    const auto refresh = next.dns.refresh;
+    const auto endpoints = all_endpoints(upstreams);
+    pending_ = {.settings = std::move(next), .upstreams = std::move(upstreams), .opened = std::move(opened)};
+    resolver_.watch(endpoints, refresh, name_patience, [this] { asio::post(context_, [this] { commit(); }); });
+    return true;
+}
+
+void server::commit() {
+    if (!pending_) return;  // told to stop meanwhile
+    configuration next = std::move(*pending_);
+    pending_.reset();
+    if (!current_) {
+        for (const auto& worker : workers_) worker->start();
+    }
+    apply(std::move(next));
+    notify::ready();
+    if (std::exchange(reload_again_, false)) reload();
 }
 
 bool server::open_missing_listeners(const conf::settings& settings, listeners& opened, std::string& why) {
@@ -197,7 +211,7 @@ void server::on_signal(int signal) {
 
 void server::reload() {
     if (draining_) return;
-    if (reloading_) {
+    if (pending_) {
         reload_again_ = true;
         return;
     }
@@ -214,31 +228,17 @@ void server::reload() {
         return refuse("the configuration has faults; serving goes on with the one before");
     }
     std::string why;
-    listeners opened;
-    const auto failed_logs = logs_.reconfigure(loaded.settings->log);
-    if (failed_logs) why = *failed_logs;
-    if (failed_logs || !open_missing_listeners(*loaded.settings, opened, why) || !apply_admin(*loaded.settings, why)) {
-        for (const auto& [address, listener] : opened) forget_listener(listener, address, false);
+    if (const auto failed = logs_.reconfigure(loaded.settings->log)) return refuse(*failed);
+    if (!prepare(std::move(*loaded.settings), why)) {
         logs_.reconfigure(current_->settings.log);
         return refuse(why);
     }
-    reloading_ = true;
-    auto upstreams = registry_.make(*loaded.settings);
-    const auto refresh = loaded.settings->dns.refresh;
-    resolver_.watch(all_endpoints(upstreams), refresh, name_patience,
-                    [this, settings = std::move(*loaded.settings), upstreams, opened = std::move(opened)]() mutable {
-                        asio::post(context_, [this, settings = std::move(settings), upstreams = std::move(upstreams),
-                                              opened = std::move(opened)]() mutable {
-                            apply(std::move(settings), std::move(upstreams), std::move(opened));
-                            notify::ready();
-                        });
-                    });
 }
 
 // From here on the next request of every worker sees `next`; those under way keep what they started with.
-void server::apply(conf::settings next, std::map<std::string, upstream_in_use> upstreams, listeners opened) {
+void server::apply(configuration next) {
     const std::shared_ptr<const snapshot> before = current_;
-    current_ = make_snapshot(++generation_, std::move(next), std::move(upstreams));
+    current_ = make_snapshot(++generation_, std::move(next.settings), std::move(next.upstreams));
     const conf::settings& settings = current_->settings;
     log::set_level(settings.log.level);
     budget_.set_limit(settings.buffering.memory_max_bytes);
@@ -246,7 +246,7 @@ void server::apply(conf::settings next, std::map<std::string, upstream_in_use> u
     set_connection_limit(settings);
     const std::vector<std::uint32_t> gone = registry_.keep_only(current_->upstreams);
     for (const auto& worker : workers_) worker->apply(current_, gone);
-    serve_listeners(opened);
+    serve_listeners(next.opened);
     for (auto listener = listeners_.begin(); listener != listeners_.end();) {
         const bool stays =
             std::any_of(settings.listen.begin(), settings.listen.end(),
@@ -257,14 +257,12 @@ void server::apply(conf::settings next, std::map<std::string, upstream_in_use> u
         }
         listener = stays ? std::next(listener) : listeners_.erase(listener);
     }
-    reloading_ = false;
     last_reload_failed_ = false;
     loaded_ = std::chrono::system_clock::now();
     if (before) {
         log::info("reloaded: generation {}: {}", generation_, describe_changes(before->settings, settings));
         if (before->settings.workers != settings.workers) log::warning("workers changed: that takes a restart");
     }
-    if (std::exchange(reload_again_, false)) reload();
 }
 
 void server::drain() {
@@ -273,6 +271,10 @@ void server::drain() {
     log::info("stopping: no new connections; exchanges in progress have {} ms",
               current_ ? current_->settings.drain_timeout.count() : 0);
     resolver_.stop();
+    if (pending_) {
+        for (const auto& [address, listener] : pending_->opened) forget_listener(listener, address, false);
+        pending_.reset();
+    }
     if (!current_) return finish(true);
     for (const auto& [address, listener] : listeners_) forget_listener(listener, address, true);
     listeners_.clear();

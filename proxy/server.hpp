@@ -50,14 +50,23 @@ class server {
     };
     using listeners = std::map<std::string, open_listener>;  // by configured address
 
+    // A configuration that can be had, before anybody sees it.
+    struct configuration {
+        conf::settings settings;
+        std::map<std::string, upstream_in_use> upstreams;
+        listeners opened;  // those that it adds
+    };
+
     bool start();
+    bool prepare(conf::settings next, std::string& why);
+    void commit();
     bool open_missing_listeners(const conf::settings& settings, listeners& opened, std::string& why);
     void serve_listeners(listeners& opened);
     void forget_listener(const open_listener& listener, const std::string& address, bool serving);
     void await_signal();
     void on_signal(int signal);
     void reload();
-    void apply(conf::settings next, std::map<std::string, upstream_in_use> upstreams, listeners opened);
+    void apply(configuration next);
     bool apply_admin(const conf::settings& next, std::string& why);
     void raise_descriptor_limit();
     void set_connection_limit(const conf::settings& settings);
@@ -83,7 +92,7 @@ class server {
     listeners listeners_;
     std::uint32_t next_listener_ = 0;
     std::uint64_t generation_ = 0;
-    bool reloading_ = false;
+    std::optional<configuration> pending_;  // waits for names to be looked up
     bool reload_again_ = false;
     bool last_reload_failed_ = false;
     bool draining_ = false;

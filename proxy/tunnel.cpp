@@ -28,10 +28,11 @@ awaitable<bool> send_all(stream& to, std::string_view bytes, shared_state& state
 }
 
 // One direction, to its end.
-awaitable<void> relay_direction(tunnel_end from, stream& to, shared_state& state) {
+awaitable<void> relay_direction(worker& on, tunnel_end from, stream& to, shared_state& state) {
     bool good = co_await send_all(to, from.unread, state);
     const auto block = http::block::make(http::block::usual_capacity, nullptr);
-    while (good) {
+    for (unsigned turns = 1; good; ++turns) {
+        if (turns % turns_at_once == 0) co_await let_others_run(on);
         const io_result read = from.stream.try_read({block->data(), block->capacity()});
         if (read.status == io_status::end) {
             to.shutdown_sending();
@@ -50,8 +51,9 @@ awaitable<void> relay_direction(tunnel_end from, stream& to, shared_state& state
     to.close();
 }
 
-awaitable<void> relay_and_tell(tunnel_end from, stream& to, shared_state& state, event& ended, bool& running) {
-    co_await relay_direction(from, to, state);
+awaitable<void> relay_and_tell(worker& on, tunnel_end from, stream& to, shared_state& state, event& ended,
+                               bool& running) {
+    co_await relay_direction(on, from, to, state);
     running = false;
     ended.wake();
 }
@@ -62,8 +64,8 @@ awaitable<void> run_tunnel(worker& on, tunnel_end client, tunnel_end endpoint, s
     shared_state state{idle_limit, coarse_now()};
     event ended(on.context(), on.inbox());
     bool running = true;
-    on.tasks().spawn(relay_and_tell(endpoint, client.stream, state, ended, running));
-    co_await relay_direction(client, endpoint.stream, state);
+    on.tasks().spawn(relay_and_tell(on, endpoint, client.stream, state, ended, running));
+    co_await relay_direction(on, client, endpoint.stream, state);
     while (running) co_await ended.wait(idle_limit);
     client.stream.close();
     endpoint.stream.close();

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <boost/asio/steady_timer.hpp>
 
 namespace weir::proxy {
 
@@ -14,6 +15,8 @@ namespace {
 
 // Python servers send cookies and debug fields, but nobody sends more than this.
 constexpr http::head_limits response_limits{.max_bytes = 64 * 1024, .max_fields = 256};
+
+constexpr std::chrono::milliseconds full_queue_pause{10};
 
 cause from_connect_error(int error) {
     return error == ECONNREFUSED || error == ENOENT ? cause::connection_refused : cause::connection_failed;
@@ -35,17 +38,24 @@ awaitable<cause> upstream_connection::connect(std::chrono::milliseconds limit) {
 awaitable<cause> upstream_connection::connect_to(const boost::asio::generic::stream_protocol::endpoint& address,
                                                  std::chrono::milliseconds limit) {
     const int family = address.protocol().family();
-    const int descriptor = ::socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (descriptor < 0) co_return cause::connection_failed;
+    const steady::time_point end = steady::now() + limit;
+    int descriptor = -1;
+    int error = 0;
+    for (;;) {
+        descriptor = ::socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        if (descriptor < 0) co_return cause::internal;  // want of descriptors is no fault of the endpoint's
+        error = ::connect(descriptor, address.data(), static_cast<socklen_t>(address.size())) == 0 ? 0 : errno;
+        if (error == 0 || error == EINPROGRESS) break;
+        ::close(descriptor);
+        if (error != EAGAIN) co_return from_connect_error(error);
+        // The queue of a unix socket is full (CherryPy's takes five), and nothing tells when it is not.
+        if (steady::now() >= end) co_return cause::connection_timeout;
+        asio::basic_waitable_timer<steady, asio::wait_traits<steady>, executor> pause(context_, full_queue_pause);
+        co_await pause.async_wait(as_values);
+    }
     if (family != AF_UNIX) {
         const int on = 1;
         ::setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    }
-    const int connected = ::connect(descriptor, address.data(), static_cast<socklen_t>(address.size()));
-    const int error = connected == 0 ? 0 : errno;
-    if (error != 0 && error != EINPROGRESS) {
-        ::close(descriptor);
-        co_return from_connect_error(error);
     }
     stream_.close();
     if (!stream_.assign(family, descriptor)) co_return cause::connection_failed;

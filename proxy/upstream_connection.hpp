@@ -25,7 +25,7 @@ namespace weir::proxy {
 class upstream_connection {
   public:
     upstream_connection(asio::io_context& context, deadlines& lists, std::shared_ptr<balancer::endpoint> endpoint)
-        : stream_(context, lists), endpoint_(std::move(endpoint)) {}
+        : context_(context), stream_(context, lists), endpoint_(std::move(endpoint)) {}
 
     // To the first of the endpoint's addresses that takes it, each within `limit`.
     awaitable<cause> connect(std::chrono::milliseconds limit);
@@ -46,6 +46,7 @@ class upstream_connection {
 
     // True when it may go back to the pool. `request_sent`: whole.
     bool may_serve_again(const http::response_head& head, bool request_sent) const;
+    bool has_buffer() const { return buffer_ != nullptr; }
     // For the pool: gives up the buffer.
     std::unique_ptr<read_buffer> end();
 
@@ -64,6 +65,7 @@ class upstream_connection {
     awaitable<cause> connect_to(const boost::asio::generic::stream_protocol::endpoint& address,
                                 std::chrono::milliseconds limit);
 
+    asio::io_context& context_;
     proxy::stream stream_;
     std::shared_ptr<balancer::endpoint> endpoint_;
     std::unique_ptr<read_buffer> buffer_;

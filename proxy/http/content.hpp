@@ -9,10 +9,12 @@
 
 namespace weir::http {
 
-// Bytes that all transfers together may hold (buffering.memory_max). Safe from any thread; outlives every block charged to it.
+// Bytes that all transfers together may hold (buffering.memory_max). Safe from any thread; outlives every block charged
+// to it.
 class memory_budget {
   public:
-    explicit memory_budget(std::uint64_t limit_bytes = std::numeric_limits<std::uint64_t>::max()) : limit_(limit_bytes) {}
+    explicit memory_budget(std::uint64_t limit_bytes = std::numeric_limits<std::uint64_t>::max())
+        : limit_(limit_bytes) {}
     void set_limit(std::uint64_t bytes) { limit_.store(bytes, std::memory_order_relaxed); }
     // Charges `bytes` and says true, or charges nothing and says false.
     bool try_take(std::uint64_t bytes);
@@ -26,8 +28,8 @@ class memory_budget {
     std::atomic<std::uint64_t> used_{0};
 };
 
-// A run of content. One writer fills it from the front; what lies before size() never changes, so readers on other threads need no
-// lock once they have learned of it. Freed with its last block_ptr.
+// A run of content. One writer fills it from the front; what lies before size() never changes, so readers on other
+// threads need no lock once they have learned of it. Freed with its last block_ptr.
 class block {
   public:
     static constexpr std::uint32_t usual_capacity = 16 * 1024 - 32;  // with the block's own fields a whole size class

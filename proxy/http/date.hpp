@@ -9,8 +9,8 @@ namespace weir::http {
 
 using sys_seconds = std::chrono::sys_seconds;
 
-// Reads IMF-fixdate and the two obsolete forms; nothing for anything else. A two-digit year more than 50 years after `now` is in the
-// past. Pure.
+// Reads IMF-fixdate and the two obsolete forms; nothing for anything else. A two-digit year more than 50 years after
+// `now` is in the past. Pure.
 std::optional<sys_seconds> parse_date(std::string_view text, sys_seconds now);
 
 // Writes the 29 bytes of an IMF-fixdate to `out`; returns the position after them. Years 1970 to 9999.

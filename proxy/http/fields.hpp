@@ -7,14 +7,14 @@
 
 namespace weir::http {
 
-// Connection, Keep-Alive, Proxy-Connection, TE, Trailer, Transfer-Encoding, Upgrade, Proxy-Authenticate, Proxy-Authorization,
-// Proxy-Authentication-Info, HTTP2-Settings; and Content-Length, which
-// every hop frames anew. Pure.
+// Connection, Keep-Alive, Proxy-Connection, TE, Trailer, Transfer-Encoding, Upgrade, Proxy-Authenticate,
+// Proxy-Authorization, Proxy-Authentication-Info, HTTP2-Settings; and Content-Length, which every hop frames anew.
+// Pure.
 bool is_hop_by_hop(field_view field);
 
-// The names that a head's Connection fields list, looked up for each field that is to be forwarded. Framing, Host and the fields that
-// weir itself sets are never removed this way: a client may not strip them by naming them.
-// Views into the head's bytes.
+// The names that a head's Connection fields list, looked up for each field that is to be forwarded. Framing, Host and
+// the fields that weir itself sets are never removed this way: a client may not strip them by naming them. Views into
+// the head's bytes.
 class connection_options {
   public:
     explicit connection_options(const field_list& fields);
@@ -29,8 +29,9 @@ class connection_options {
 // A name with an underscore is dropped: WSGI makes X_Forwarded_For and X-Forwarded-For the same variable.
 bool has_underscore(std::string_view name);
 
-// Forwarded, X-Forwarded-*, X-Real-IP, X-Request-ID, X-Request-Start and X-Queue-Time: fields that tell the application of the client.
-// weir sets them itself and forwards none of them as received (X-Request-ID of a trusted proxy is kept by the caller).
+// Forwarded, X-Forwarded-*, X-Real-IP, X-Request-ID, X-Request-Start and X-Queue-Time: fields that tell the application
+// of the client. weir sets them itself and forwards none of them as received (X-Request-ID of a trusted proxy is kept
+// by the caller).
 bool tells_of_client(field_view field);
 
 // token (RFC 9110 section 5.6.2), not empty; field-content without CR, LF, NUL and other controls but HTAB.

@@ -1,5 +1,7 @@
 #include "proxy/http/framing.hpp"
 
+#include "proxy/http/date.hpp"
+
 #include <charconv>
 
 namespace weir::http {
@@ -151,6 +153,12 @@ void append_field(std::string_view name, std::uint64_t value, std::string& out) 
     char digits[20];
     const char* end = std::to_chars(digits, digits + sizeof digits, value).ptr;
     append_field(name, std::string_view(digits, static_cast<std::size_t>(end - digits)), out);
+}
+
+void append_date(std::chrono::sys_seconds now, std::string& out) {
+    char date[date_size];
+    format_date(now, date);
+    append_field("Date", {date, sizeof date}, out);
 }
 
 bool may_have_content(unsigned status, verb request_method) {

@@ -1,6 +1,8 @@
-// Writing heads: the start line and framing of our own for every message that is forwarded (RFC 9112 sections 3, 4 and 6).
+// Writing heads: the start line and framing of our own for every message that is forwarded (RFC 9112 sections 3, 4 and
+// 6).
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -15,6 +17,9 @@ std::string_view reason_phrase(unsigned status);
 void append_status_line(unsigned status, std::string_view reason, std::string& out);
 void append_field(std::string_view name, std::string_view value, std::string& out);
 void append_field(std::string_view name, std::uint64_t value, std::string& out);
+
+// Date: `now`.
+void append_date(std::chrono::sys_seconds now, std::string& out);
 
 // True where a response of this status to this method may have content (RFC 9110 section 6.4.1).
 bool may_have_content(unsigned status, verb request_method);

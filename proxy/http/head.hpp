@@ -1,7 +1,8 @@
 // The head of a message: start line and fields, as positions in the bytes they were read from.
 //
-// Positions rather than pointers, so that the bytes may be moved (a buffer that grows, a stored response) by telling the head
-// where they are now. Nothing here allocates once the vector of a reused head has its size; a head owns no bytes.
+// Positions rather than pointers, so that the bytes may be moved (a buffer that grows, a stored response) by telling
+// the head where they are now. Nothing here allocates once the vector of a reused head has its size; a head owns no
+// bytes.
 #pragma once
 
 #include <algorithm>
@@ -10,6 +11,7 @@
 #include <cstdint>
 #include <iterator>
 #include <ostream>  // field.hpp and verb.hpp define operators on it without including it
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -93,6 +95,7 @@ struct request_head {
     body_kind body = body_kind::none;
     std::uint64_t content_length = 0;  // of body_kind::length
     std::uint32_t size = 0;            // bytes of the head, its last CRLF included
+    std::string own_target;            // what `target` refers to where a '/' had to be added: http://host?query
     std::string_view method_text;
     std::string_view target;  // origin-form or "*": what is forwarded; of absolute-form, what follows the authority
     std::string_view host;    // of absolute-form, or the value of Host; empty only for HTTP/1.0
@@ -123,8 +126,8 @@ bool is_safe(verb method);
 bool is_idempotent(verb method);
 
 bool iequals(std::string_view a, std::string_view b);  // ASCII case folded
-// Every element of a comma-separated list, trimmed, empty ones left out: calls f(std::string_view) until it returns true; says
-// if one did. Quoted strings keep their commas.
+// Every element of a comma-separated list, trimmed, empty ones left out: calls f(std::string_view) until it returns
+// true; says if one did. Quoted strings keep their commas.
 template <class F>
 bool any_element(std::string_view list, F f);
 

@@ -245,8 +245,8 @@ class request_parser final : private strict_parser<true, request_head> {
     }
     void on_response_impl(int, beast::string_view, int, error_code&) override {}
 
-    // http://authority/path: what follows the authority is forwarded (RFC 9112 section 3.2.2). An empty path before a
-    // query would need a '/' that is not there; nobody sends it, and it is refused.
+    // http://authority/path: what follows the authority is forwarded (RFC 9112 section 3.2.2), with the '/' of an empty
+    // path.
     bool split_absolute_form() {
         const std::string_view target = head_.target;
         const std::size_t scheme = iequals(target.substr(0, 7), "http://")    ? 7
@@ -261,6 +261,10 @@ class request_parser final : private strict_parser<true, request_head> {
             return true;
         }
         head_.target = target.substr(path);
+        if (head_.target.front() == '?') {
+            head_.own_target.assign("/").append(head_.target);
+            head_.target = head_.own_target;
+        }
         return valid_origin_form(head_.target);
     }
 

@@ -1,8 +1,8 @@
 // From bytes to a head, strictly: what is ambiguous is refused (RFC 9110, 9112, and the desync research since).
 //
-// Derived from Beast's basic_parser, whose 1.81 accepts folded lines, several Content-Length, unknown transfer codings, missing and
-// repeated Host, and any number of fields; this file refuses them. It looks at whole heads only: find_end_of_head says when one is
-// there, so nothing is parsed twice and the positions need no fixing up.
+// Derived from Beast's basic_parser, whose 1.81 accepts folded lines, several Content-Length, unknown transfer codings,
+// missing and repeated Host, and any number of fields; this file refuses them. It looks at whole heads only:
+// find_end_of_head says when one is there, so nothing is parsed twice and the positions need no fixing up.
 #pragma once
 
 #include <cstdint>
@@ -15,27 +15,27 @@ namespace weir::http {
 // What is wrong with a head. `text` gives the word for the log and for tests.
 enum class head_error : std::uint8_t {
     none,
-    bare_lf,               // a line that does not end in CRLF
-    folded_line,           // obs-fold (RFC 9112 section 5.2)
-    too_large,             // longer than limits.max_bytes: 431
-    too_many_fields,       // 431
+    bare_lf,          // a line that does not end in CRLF
+    folded_line,      // obs-fold (RFC 9112 section 5.2)
+    too_large,        // longer than limits.max_bytes: 431
+    too_many_fields,  // 431
     bad_method,
     bad_target,
-    target_too_long,       // the request line alone is past max_bytes: 414
-    bad_version,           // not HTTP/1.x
-    unsupported_version,   // HTTP/2 or later in a request line: 505
+    target_too_long,      // the request line alone is past max_bytes: 414
+    bad_version,          // not HTTP/1.x
+    unsupported_version,  // HTTP/2 or later in a request line: 505
     bad_status,
     bad_reason,
     bad_field_name,
     bad_field_value,
-    bad_host,              // missing in 1.1, twice, or no uri-host [":" port]
+    bad_host,  // missing in 1.1, twice, or no uri-host [":" port]
     bad_content_length,
     several_content_lengths,
-    bad_transfer_encoding, // anything but exactly `chunked`, once, in HTTP/1.1
-    length_and_encoding,   // Content-Length beside Transfer-Encoding
-    connect_refused,       // the method CONNECT
+    bad_transfer_encoding,  // anything but exactly `chunked`, once, in HTTP/1.1
+    length_and_encoding,    // Content-Length beside Transfer-Encoding
+    connect_refused,        // the method CONNECT
     bad_connection,
-    bad_expect,            // an expectation other than 100-continue: 417
+    bad_expect,  // an expectation other than 100-continue: 417
 };
 std::string_view text(head_error error);
 
@@ -49,15 +49,17 @@ struct head_end {
     std::uint32_t size = 0;  // complete: bytes of the head, its last CRLF included. incomplete: where to go on looking
     head_error error = head_error::none;
 };
-// Looks for the end of a head in `bytes`, from `from` on (a former answer's `size`, or 0). Refuses bare LF and folded lines on
-// the way, and a head that is not whole within max_bytes.
+// Looks for the end of a head in `bytes`, from `from` on (a former answer's `size`, or 0). Refuses bare LF and folded
+// lines on the way, and a head that is not whole within max_bytes.
 head_end find_end_of_head(std::string_view bytes, std::uint32_t from, std::uint32_t max_bytes);
 
-// Parse `bytes`, one whole head as found by find_end_of_head. The head's positions and views refer to `bytes`. One CRLF before a
-// request line is the caller's to skip (RFC 9112 section 2.2). `head` is cleared first; after an error its content is unspecified.
+// Parse `bytes`, one whole head as found by find_end_of_head. The head's positions and views refer to `bytes`. One CRLF
+// before a request line is the caller's to skip (RFC 9112 section 2.2). `head` is cleared first; after an error its
+// content is unspecified.
 head_error parse_request_head(std::string_view bytes, const head_limits& limits, request_head& head);
 
 // `request_method` is that of the request this answers: HEAD's responses have no body (RFC 9112 section 6.3).
-head_error parse_response_head(std::string_view bytes, const head_limits& limits, verb request_method, response_head& head);
+head_error parse_response_head(std::string_view bytes, const head_limits& limits, verb request_method,
+                               response_head& head);
 
 }  // namespace weir::http

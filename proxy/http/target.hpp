@@ -7,9 +7,10 @@
 
 namespace weir::http {
 
-// The path of `target` (an origin-form) as routes compare it: the query left out, unreserved characters decoded, dot segments
-// removed (RFC 3986 sections 6.2.2.2 and 5.2.4), repeated slashes kept. Written to `out`, which is cleared first and whose capacity is
-// reused. False for a target whose segments would be others if %2F or %5C were decoded before the dot segments are removed
+// The path of `target` (an origin-form) as routes compare it: the query left out, unreserved characters decoded, dot
+// segments removed (RFC 3986 sections 6.2.2.2 and 5.2.4), repeated slashes kept. Written to `out`, which is cleared
+// first and whose capacity is reused. False for a target whose segments would be others if %2F or %5C were decoded
+// before the dot segments are removed
 // (/a%2f..%2fadmin), or with a broken escape: such a target is refused, or it would dodge a route.
 bool normalise_path(std::string_view target, std::string& out);
 
