@@ -157,12 +157,13 @@ int process::wait() {
     return status_;
 }
 
-std::size_t process::resident_bytes() const {
-    std::ifstream statm("/proc/" + std::to_string(pid_) + "/statm");
-    std::size_t total = 0;
-    std::size_t resident = 0;
-    statm >> total >> resident;
-    return resident * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+std::size_t process::peak_resident_bytes() const {
+    std::ifstream status("/proc/" + std::to_string(pid_) + "/status");
+    for (std::string word; status >> word;) {
+        std::size_t kibibytes = 0;
+        if (word == "VmHWM:" && status >> kibibytes) return kibibytes * 1024;
+    }
+    throw std::runtime_error("no peak of resident memory for process " + std::to_string(pid_));
 }
 
 }  // namespace weir::test

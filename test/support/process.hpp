@@ -38,8 +38,8 @@ class process {
     // timed_out.
     int wait();
     pid_t pid() const { return pid_; }
-    // Resident memory in bytes, as the kernel counts it.
-    std::size_t resident_bytes() const;
+    // The most resident memory it ever had, in bytes, as the kernel counts it.
+    std::size_t peak_resident_bytes() const;
 
   private:
     struct stream {

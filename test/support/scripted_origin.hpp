@@ -121,8 +121,8 @@ class refusing_port {
     std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
 
   private:
+    std::uint16_t port_ = 0;  // set while descriptor_ is made
     int descriptor_;
-    std::uint16_t port_ = 0;
 };
 
 }  // namespace weir::test

@@ -91,14 +91,13 @@ TEST_CASE("load counts answers and failures", "[support]") {
 }
 
 TEST_CASE("a program's lines, signals and end are seen", "[support]") {
-    process program(
-        {"/bin/sh", "-c",
-         "echo started; echo \"$WORD\" >&2; trap 'echo told; exit 3' TERM; while :; do read -r x || sleep 0.01; done"},
-        {"WORD=from the environment"});
+    process program({"/bin/sh", "-c",
+                     "sleep 60 & trap \"kill $!; echo told; exit 3\" TERM; echo \"$WORD\" >&2; echo started; wait"},
+                    {"WORD=from the environment"});
     CHECK(program.wait_for_output_line("start") == "started");
     CHECK(program.wait_for_error_line("environment") == "from the environment");
     CHECK(program.is_running());
-    CHECK(program.resident_bytes() > 0);
+    CHECK(program.peak_resident_bytes() > 0);
     program.signal(SIGTERM);
     CHECK(program.wait() == 3);
     CHECK(program.output() == "started\ntold\n");

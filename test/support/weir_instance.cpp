@@ -9,17 +9,11 @@
 namespace weir::test {
 namespace {
 
-// The ports of all lines "`what`ADDRESS:PORT" of a log, in their order.
-std::vector<std::uint16_t> ports_after(const std::string& log, std::string_view what) {
-    std::vector<std::uint16_t> ports;
-    for (auto at = log.find(what); at != std::string::npos; at = log.find(what, at + what.size())) {
-        const auto end = log.find('\n', at);
-        if (end == std::string::npos) break;
-        const auto address = log.substr(at + what.size(), end - at - what.size());
-        if (address.starts_with("unix:")) continue;
-        ports.push_back(static_cast<std::uint16_t>(std::stoul(address.substr(address.rfind(':') + 1))));
-    }
-    return ports;
+// The port at the end of the last line "`what``host`:PORT" of a log.
+std::uint16_t last_port(const std::string& log, const std::string& what) {
+    const auto at = log.rfind(what + ':');
+    if (at == std::string::npos) throw std::runtime_error("no line with \"" + what + "\" in:\n" + log);
+    return static_cast<std::uint16_t>(std::stoul(log.substr(at + what.size() + 1)));
 }
 
 }  // namespace
@@ -46,7 +40,6 @@ weir_instance::weir_instance(const std::string& yaml, unsigned listeners) {
         program_->wait_for_error_line("listening on ", after);
         after = program_->errors().find("listening on ", after) + 1;
     }
-    ports_ = ports_after(program_->errors(), "listening on ");
 }
 
 weir_instance::~weir_instance() {
@@ -61,9 +54,13 @@ weir_instance::~weir_instance() {
     if (!any_end_ && status != 0) FAIL_CHECK("weir ended with status " << status << ":\n" << log);
 }
 
-std::uint16_t weir_instance::admin_port() {
+std::uint16_t weir_instance::port_on(const std::string& host) const {
+    return last_port(program_->errors(), "listening on " + host);
+}
+
+std::uint16_t weir_instance::admin_port() const {
     program_->wait_for_error_line("admin on ");
-    return ports_after(program_->errors(), "admin on ").back();
+    return last_port(program_->errors(), "admin on 127.0.0.1");
 }
 
 std::string weir_instance::reload(const std::string& yaml) {
@@ -78,19 +75,14 @@ std::string weir_instance::reload() {
     return program_->wait_for_error_line("reloaded", before);
 }
 
-std::vector<std::uint16_t> weir_instance::all_ports() {
-    return ports_after(program_->errors(), "listening on ");
+response weir_instance::ask_admin(std::string_view target, std::string_view fields) const {
+    raw_client admin(admin_port());
+    return admin.ask("GET " + std::string(target) + " HTTP/1.1\r\nHost: 127.0.0.1:" + std::to_string(admin_port()) +
+                     "\r\n" + std::string(fields) + "\r\n");
 }
 
-boost::json::value weir_instance::status() {
-    raw_client admin(admin_port());
-    return parse_json(
-        admin.ask("GET /status HTTP/1.1\r\nHost: 127.0.0.1:" + std::to_string(admin_port()) + "\r\n\r\n").content);
-}
-
-std::string weir_instance::metrics() {
-    raw_client admin(admin_port());
-    return admin.ask("GET /metrics HTTP/1.1\r\nHost: 127.0.0.1:" + std::to_string(admin_port()) + "\r\n\r\n").content;
+boost::json::value weir_instance::status() const {
+    return parse_json(ask_admin("/status").content);
 }
 
 int weir_instance::stop() {

@@ -40,10 +40,13 @@ class weir_instance {
         : weir_instance(parts.yaml(), static_cast<unsigned>(parts.listen.size())) {}
     ~weir_instance();
 
-    // The port of the n-th TCP listener, in the order in which the program said it listens.
-    std::uint16_t port(unsigned n = 0) const { return ports_.at(n); }
-    std::uint16_t admin_port();
-    raw_client client(unsigned n = 0) const { return raw_client(port(n)); }
+    // The port of the first TCP listener, where there is only one.
+    std::uint16_t port() const { return port_on("127.0.0.1"); }
+    // The port that the program listens on at this address, by the last line of its log that says so: "127.0.0.2" or
+    // "[::1]".
+    std::uint16_t port_on(const std::string& host) const;
+    std::uint16_t admin_port() const;
+    raw_client client() const { return raw_client(port()); }
     // One exchange on a connection of its own.
     response ask(std::string_view bytes) const { return client().ask(bytes); }
     response ask_get(std::string_view target, std::string_view fields = "") const {
@@ -56,12 +59,12 @@ class weir_instance {
     std::string reload(const configuration& parts) { return reload(parts.yaml()); }
     // The same without a change of the file.
     std::string reload();
-    // Ports that the program said it listens on since it started, also those opened by a reload; admin's not among
-    // them.
-    std::vector<std::uint16_t> all_ports();
+    // What the program has logged.
+    std::string log() const { return program_->errors(); }
 
-    boost::json::value status();
-    std::string metrics();
+    // GET of a page of the admin listener.
+    response ask_admin(std::string_view target, std::string_view fields = "") const;
+    boost::json::value status() const;
 
     // SIGTERM, then its exit status.
     int stop();
@@ -75,7 +78,6 @@ class weir_instance {
   private:
     temporary_folder folder_;
     std::unique_ptr<process> program_;
-    std::vector<std::uint16_t> ports_;
     bool any_end_ = false;
 };
 

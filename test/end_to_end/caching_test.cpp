@@ -1,0 +1,439 @@
+// What is answered from memory, and what never is (RFC 9111).
+#include <catch2/catch.hpp>
+#include <string>
+
+#include "test/end_to_end/origin_and_weir.hpp"
+#include "test/support/json.hpp"
+#include "test/support/python_server.hpp"
+
+namespace weir::test {
+namespace {
+
+// Answers every request with its number; the fields of the answer are given by the target.
+scripted_origin::script counting(std::function<std::string(const request&)> fields) {
+    auto count = std::make_shared<std::atomic<unsigned>>(0);
+    return scripted_origin::answering(
+        [count, fields = std::move(fields)](const request& got) { return ok(std::to_string(++*count), fields(got)); });
+}
+
+scripted_origin::script always(const std::string& fields) {
+    return counting([fields](const request&) { return fields; });
+}
+
+bool is_hit(const response& got) {
+    return got.text("Cache-Status").find("; hit") != std::string::npos;
+}
+
+bool is_forwarded(const response& got, const std::string& why) {
+    const auto status = got.text("Cache-Status");
+    return status.find("fwd=" + why) != std::string::npos && status.find("hit") == std::string::npos;
+}
+
+}  // namespace
+
+TEST_CASE("a miss, then hits", "[end_to_end][caching]") {
+    const origin_and_weir under_test(always(
+        "Cache-Control: max-age=60\r\nContent-Type: text/x-test\r\nX-Kept: 1\r\nConnection: X-Hop\r\nX-Hop: 1\r\n"));
+    auto client = under_test.weir.client();
+    const auto miss = client.ask_get("/page");
+    CHECK(is_forwarded(miss, "uri-miss"));
+    CHECK(!miss.has("Age"));
+    for (int i = 0; i < 3; ++i) {
+        const auto hit = client.ask_get("/page");
+        CHECK(is_hit(hit));
+        CHECK(hit.status == 200);
+        CHECK(hit.content == "1");
+        CHECK(hit.text("Content-Type") == "text/x-test");
+        CHECK(hit.text("X-Kept") == "1");
+        CHECK(hit.text("Date") == miss.text("Date"));
+        CHECK(!hit.has("X-Hop"));
+        CHECK(std::stoi(hit.text("Age")) <= 60);
+    }
+    CHECK(is_hit(under_test.weir.ask_get("/page")));
+    CHECK(under_test.origin.requests() == 1);
+}
+
+TEST_CASE("a chunked response is stored and served with its length", "[end_to_end][caching]") {
+    const std::string content = noise(500'000);
+    const origin_and_weir under_test(scripted_origin::answering(
+        "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nTransfer-Encoding: chunked\r\n\r\n" +
+        in_chunks(content, 10'000)));
+    CHECK(under_test.weir.ask_get("/").content == content);
+    const auto hit = under_test.weir.ask_get("/");
+    CHECK(is_hit(hit));
+    CHECK(hit.end == content_end::by_length);
+    CHECK(hit.content == content);
+    CHECK(under_test.origin.requests() == 1);
+}
+
+TEST_CASE("hits are pipelined, and served to HTTP/1.0 clients", "[end_to_end][caching]") {
+    const origin_and_weir under_test(always("Cache-Control: max-age=60\r\n"));
+    auto client = under_test.weir.client();
+    client.send(get("/") + get("/") + get("/other") + get("/"));
+    for (const std::string content : {"1", "1", "2", "1"}) CHECK(client.read_response().content == content);
+    auto old = under_test.weir.client();
+    old.send("GET / HTTP/1.0\r\nHost: test.example\r\n\r\n");
+    const auto hit = old.read_response();
+    CHECK(is_hit(hit));
+    CHECK(hit.content == "1");
+    CHECK(old.rest_until_closed().empty());
+}
+
+TEST_CASE("Age counts what the response had spent elsewhere", "[end_to_end][caching][rfc9111-4.2.3]") {
+    const origin_and_weir under_test(always("Cache-Control: max-age=60\r\nAge: 20\r\n"));
+    under_test.weir.ask_get("/");
+    const auto hit = under_test.weir.ask_get("/");
+    REQUIRE(is_hit(hit));
+    const int age = std::stoi(hit.text("Age"));
+    CHECK(age >= 20);
+    CHECK(age < 40);
+}
+
+TEST_CASE("a response that has spent its lifetime elsewhere is not fresh", "[end_to_end][caching][rfc9111-4.2]") {
+    const origin_and_weir under_test(counting([](const request& got) -> std::string {
+        if (got.target == "/aged") return "Cache-Control: max-age=60\r\nAge: 60\r\n";
+        if (got.target == "/dated") return "Cache-Control: max-age=60\r\nDate: Sat, 21 Nov 2020 10:00:00 GMT\r\n";
+        return "Expires: Sat, 21 Nov 2020 10:00:00 GMT\r\n";
+    }));
+    for (const std::string target : {"/aged", "/dated", "/expired"}) {
+        CAPTURE(target);
+        const auto first = under_test.weir.ask_get(target).content;
+        CHECK(under_test.weir.ask_get(target).content != first);
+    }
+}
+
+TEST_CASE("the lifetime is taken from the response", "[end_to_end][caching][rfc9111-4.2.1]") {
+    const auto fields = GENERATE(std::string("Cache-Control: s-maxage=60\r\n"),
+                                 std::string("Cache-Control: max-age=0, s-maxage=60\r\n"),
+                                 std::string("Cache-Control: public\r\nCache-Control: max-age=60\r\n"),
+                                 std::string("CACHE-CONTROL: MAX-AGE=\"60\"\r\n"),
+                                 std::string("Cache-Control: max-age=99999999999999999999\r\n"),
+                                 std::string("Expires: Fri, 01 Jan 2100 00:00:00 GMT\r\n"));
+    CAPTURE(fields);
+    const origin_and_weir under_test(always(fields));
+    under_test.weir.ask_get("/");
+    CHECK(is_hit(under_test.weir.ask_get("/")));
+    CHECK(under_test.origin.requests() == 1);
+}
+
+TEST_CASE("what may not be stored is asked for each time", "[end_to_end][caching][rfc9111-3]") {
+    const auto fields = GENERATE(
+        std::string("Cache-Control: no-store, max-age=60\r\n"), std::string("Cache-Control: private, max-age=60\r\n"),
+        std::string("Cache-Control: max-age=60\r\nCache-Control: PRIVATE\r\n"),
+        std::string("Cache-Control: no-cache, max-age=60\r\n"),
+        std::string("Cache-Control: max-age=60\r\nSet-Cookie: a=b\r\n"),
+        std::string("Cache-Control: max-age=60\r\nVary: *\r\n"),
+        std::string("Cache-Control: max-age=60\r\nVary: Accept, *\r\n"), std::string("Cache-Control: max-age=0\r\n"),
+        std::string("Cache-Control: max-age=60, s-maxage=0\r\n"), std::string("Cache-Control: max-age=-5\r\n"),
+        std::string("Cache-Control: max-age=nonsense\r\n"), std::string("Expires: 0\r\n"), std::string(""));
+    CAPTURE(fields);
+    const origin_and_weir under_test(always(fields));
+    for (const std::string content : {"1", "2", "3"}) {
+        const auto got = under_test.weir.ask_get("/");
+        CHECK(got.content == content);
+        CHECK(!is_hit(got));
+    }
+}
+
+TEST_CASE("a request with Authorization is stored only where the response allows it",
+          "[end_to_end][caching][rfc9111-3.5]") {
+    const origin_and_weir under_test(counting([](const request& got) {
+        return "Cache-Control: max-age=60" + (got.target == "/" ? std::string() : ", " + got.target.substr(1)) + "\r\n";
+    }));
+    const std::string secret = "Authorization: Basic YTpi\r\n";
+    CHECK(under_test.weir.ask_get("/", secret).content == "1");
+    CHECK(under_test.weir.ask_get("/", secret).content == "2");
+    CHECK(under_test.weir.ask_get("/").content == "3");
+    for (const std::string target : {"/public", "/s-maxage=60", "/must-revalidate"}) {
+        CAPTURE(target);
+        const auto first = under_test.weir.ask_get(target, secret).content;
+        CHECK(under_test.weir.ask_get(target).content == first);
+    }
+}
+
+TEST_CASE("statuses: a 404 with a lifetime is stored, errors without one are not", "[end_to_end][caching]") {
+    const origin_and_weir under_test(scripted_origin::answering([](const request& got) -> std::string {
+        const std::string lifetime = "Cache-Control: max-age=60\r\nContent-Length: 0\r\n\r\n";
+        if (got.target == "/404") return "HTTP/1.1 404 Not Found\r\n" + lifetime;
+        if (got.target == "/302") return "HTTP/1.1 302 Found\r\nLocation: /x\r\n" + lifetime;
+        if (got.target == "/206") return "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 0-0/9\r\n" + lifetime;
+        return "HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n";
+    }));
+    for (const std::string target : {"/404", "/302"}) {
+        CAPTURE(target);
+        under_test.weir.ask_get(target);
+        CHECK(is_hit(under_test.weir.ask_get(target)));
+    }
+    for (const std::string target : {"/206", "/500"}) {
+        CAPTURE(target);
+        under_test.weir.ask_get(target);
+        CHECK(!is_hit(under_test.weir.ask_get(target)));
+    }
+}
+
+TEST_CASE("query, host and path are all in the key, the port of the scheme is not", "[end_to_end][caching][key]") {
+    const origin_and_weir under_test(always("Cache-Control: max-age=60\r\n"));
+    const auto ask = [&](const std::string& host, const std::string& target) {
+        return under_test.weir.ask("GET " + target + " HTTP/1.1\r\nHost: " + host + "\r\n\r\n").content;
+    };
+    CHECK(ask("a", "/x") == "1");
+    CHECK(ask("a", "/x?1") == "2");
+    CHECK(ask("a", "/x?2") == "3");
+    CHECK(ask("a", "/X") == "4");
+    CHECK(ask("b", "/x") == "5");
+    CHECK(ask("a", "/x?") == "6");
+    CHECK(ask("a", "/%78") == "7");
+    CHECK(ask("a:8080", "/x") == "8");
+    CHECK(ask("a", "/x?1") == "2");
+    CHECK(ask("A", "/x") == "1");
+    CHECK(ask("a:80", "/x") == "1");
+    CHECK(under_test.weir.ask("GET http://a/x HTTP/1.1\r\nHost: b\r\n\r\n").content == "1");
+}
+
+TEST_CASE("variants live side by side", "[end_to_end][caching][vary]") {
+    const origin_and_weir under_test(
+        always("Cache-Control: max-age=60\r\nVary: Accept-Language\r\nVary: accept-encoding\r\n"));
+    const auto ask = [&](const std::string& fields) { return under_test.weir.ask_get("/", fields); };
+    CHECK(ask("Accept-Language: de\r\n").content == "1");
+    const auto other = ask("Accept-Language: en\r\n");
+    CHECK(other.content == "2");
+    CHECK(is_forwarded(other, "vary-miss"));
+    CHECK(ask("").content == "3");
+    CHECK(ask("Accept-Language: de\r\nAccept-Encoding: gzip\r\n").content == "4");
+    CHECK(ask("accept-language:   de\r\n").content == "1");
+    CHECK(ask("Accept-Language: en\r\nX-Other: y\r\n").content == "2");
+    CHECK(ask("").content == "3");
+    CHECK(under_test.origin.requests() == 4);
+}
+
+TEST_CASE("HEAD is answered from what a GET stored, and stores nothing itself", "[end_to_end][caching]") {
+    const origin_and_weir under_test(scripted_origin::answering([](const request& got) {
+        return got.method == "HEAD" ? "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 7\r\n\r\n"
+                                    : ok("content", "Cache-Control: max-age=60\r\n");
+    }));
+    const std::string head = "HEAD / HTTP/1.1\r\nHost: test.example\r\n\r\n";
+    auto client = under_test.weir.client();
+    CHECK(!is_hit(client.ask(head)));
+    CHECK(client.ask_get("/").content == "content");
+    const auto hit = client.ask(head);
+    CHECK(is_hit(hit));
+    CHECK(hit.text("Content-Length") == "7");
+    CHECK(client.ask_get("/").content == "content");
+    CHECK(under_test.origin.requests() == 2);
+}
+
+TEST_CASE("conditions are answered from a stored response", "[end_to_end][caching][rfc9110-13]") {
+    const origin_and_weir under_test(
+        always("Cache-Control: max-age=60\r\nETag: \"v1\"\r\nLast-Modified: Sat, 21 Nov 2020 10:00:00 GMT\r\nX-Other: "
+               "1\r\nContent-Type: a/b\r\n"));
+    auto client = under_test.weir.client();
+    CHECK(client.ask_get("/").status == 200);
+    const auto status_of = [&](const std::string& fields) { return client.ask_get("/", fields).status; };
+    const auto not_modified = client.ask_get("/", "If-None-Match: \"v1\"\r\n");
+    CHECK(not_modified.status == 304);
+    CHECK(not_modified.text("ETag") == "\"v1\"");
+    CHECK(not_modified.text("Cache-Control") == "max-age=60");
+    CHECK(not_modified.has("Date"));
+    CHECK(status_of("If-None-Match: \"v0\", W/\"v1\"\r\n") == 304);
+    CHECK(status_of("If-None-Match: *\r\n") == 304);
+    CHECK(status_of("If-None-Match: \"v2\"\r\n") == 200);
+    CHECK(status_of("If-Modified-Since: Sat, 21 Nov 2020 10:00:00 GMT\r\n") == 304);
+    CHECK(status_of("If-Modified-Since: Sat, 21 Nov 2020 09:59:59 GMT\r\n") == 200);
+    // If-None-Match decides where both are there (section 13.2.2).
+    CHECK(status_of("If-None-Match: \"v2\"\r\nIf-Modified-Since: Sat, 21 Nov 2020 10:00:00 GMT\r\n") == 200);
+    CHECK(client.ask_get("/").content == "1");
+    CHECK(under_test.origin.requests() == 1);
+}
+
+TEST_CASE("conditions on what is not stored go to the origin", "[end_to_end][caching][rfc9110-13]") {
+    const origin_and_weir under_test(scripted_origin::answering([](const request& got) {
+        return got.has("If-None-Match")
+                   ? std::string("HTTP/1.1 304 Not Modified\r\nETag: \"v1\"\r\nCache-Control: max-age=60\r\n\r\n")
+                   : ok("content", "ETag: \"v1\"\r\nCache-Control: max-age=60\r\n");
+    }));
+    const auto got = under_test.weir.ask_get("/", "If-None-Match: \"v1\"\r\n");
+    CHECK(got.status == 304);
+    CHECK(under_test.origin.last().text("If-None-Match") == "\"v1\"");
+    // Somebody else's 304 is not the page.
+    CHECK(under_test.weir.ask_get("/").content == "content");
+}
+
+TEST_CASE("ranges are the origin's to answer, and a part is not the whole", "[end_to_end][caching][range]") {
+    const origin_and_weir under_test(scripted_origin::answering([](const request& got) {
+        return got.has("Range") ? "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 0-2/7\r\nCache-Control: "
+                                  "max-age=60\r\nContent-Length: 3\r\n\r\ncon"
+                                : ok("content", "Cache-Control: max-age=60\r\n");
+    }));
+    const auto part = under_test.weir.ask_get("/", "Range: bytes=0-2\r\n");
+    CHECK(part.status == 206);
+    CHECK(part.content == "con");
+    CHECK(under_test.weir.ask_get("/").content == "content");
+    const auto again = under_test.weir.ask_get("/", "Range: bytes=0-2\r\n");
+    CHECK((again.status == 206 ? again.content == "con" : again.content == "content"));
+}
+
+TEST_CASE("a successful unsafe method removes what is stored", "[end_to_end][caching][rfc9111-4.4]") {
+    const origin_and_weir under_test(
+        scripted_origin::answering([count = std::make_shared<std::atomic<unsigned>>(0)](const request& got) {
+            const auto content = std::to_string(++*count);
+            if (got.target == "/fails" && got.method == "POST")
+                return "HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n" + std::string();
+            return ok(content, "Cache-Control: max-age=60\r\n");
+        }));
+    for (const std::string method : {"POST", "PUT", "DELETE", "PATCH"}) {
+        CAPTURE(method);
+        const auto before = under_test.weir.ask_get("/page").content;
+        CHECK(under_test.weir.ask_get("/page").content == before);
+        CHECK(
+            under_test.weir.ask(method + " /page HTTP/1.1\r\nHost: test.example\r\nContent-Length: 0\r\n\r\n").status ==
+            200);
+        CHECK(under_test.weir.ask_get("/page").content != before);
+    }
+    const auto before = under_test.weir.ask_get("/fails").content;
+    CHECK(under_test.weir.ask(post("/fails", "x")).status == 500);
+    CHECK(under_test.weir.ask_get("/fails").content == before);
+}
+
+TEST_CASE("a stored response expires", "[end_to_end][caching][rfc9111-4.2]") {
+    const origin_and_weir under_test(always("Cache-Control: max-age=1\r\n"));
+    CHECK(under_test.weir.ask_get("/").content == "1");
+    CHECK(eventually([&] { return under_test.weir.ask_get("/").content == "2"; }));
+    CHECK(under_test.origin.requests() == 2);
+}
+
+TEST_CASE("a route says how long what says nothing stays fresh", "[end_to_end][caching][freshness]") {
+    const auto script =
+        scripted_origin::answering([count = std::make_shared<std::atomic<unsigned>>(0)](const request& got) {
+            const auto content = std::to_string(++*count);
+            if (got.target == "/404")
+                return "HTTP/1.1 404 Not Found\r\nContent-Length: " + std::to_string(content.size()) + "\r\n\r\n" +
+                       content;
+            if (got.target == "/no-store") return ok(content, "Cache-Control: no-store\r\n");
+            if (got.target == "/zero") return ok(content, "Cache-Control: max-age=0\r\n");
+            if (got.target == "/modified") return ok(content, "Last-Modified: Sat, 21 Nov 2020 10:00:00 GMT\r\n");
+            return ok(content);
+        });
+    const auto stored = [&](const std::string& freshness, const std::string& target) {
+        const origin_and_weir under_test(script, {.route = "    cache: {freshness: " + freshness + "}\n"});
+        const auto first = under_test.weir.ask_get(target).content;
+        return under_test.weir.ask_get(target).content == first;
+    };
+    CHECK(stored("{default: 60s}", "/"));
+    CHECK(stored("{default: 60s}", "/404"));
+    CHECK(!stored("{default: 60s, statuses: [200]}", "/404"));
+    CHECK(!stored("{default: 60s}", "/zero"));
+    CHECK(!stored("{default: 60s}", "/no-store"));
+    CHECK(stored("{override: 60s}", "/zero"));
+    CHECK(!stored("{override: 60s}", "/no-store"));
+    CHECK(stored("{by_status: {404: 60s}}", "/404"));
+    CHECK(!stored("{by_status: {404: 60s}}", "/"));
+    CHECK(stored("{heuristic: 10%}", "/modified"));
+    CHECK(!stored("{heuristic: 10%}", "/"));
+}
+
+TEST_CASE("a cache that is off stores nothing", "[end_to_end][caching]") {
+    const bool whole = GENERATE(false, true);
+    CAPTURE(whole);
+    const origin_and_weir under_test(
+        always("Cache-Control: max-age=60\r\n"),
+        whole ? configuration{.top = "cache: {memory: off}\n"} : configuration{.route = no_cache});
+    CHECK(under_test.weir.ask_get("/").content == "1");
+    const auto got = under_test.weir.ask_get("/");
+    CHECK(got.content == "2");
+    CHECK(!is_hit(got));
+}
+
+TEST_CASE("Cache-Status may be left out", "[end_to_end][caching]") {
+    const origin_and_weir under_test(always("Cache-Control: max-age=60\r\n"),
+                                     {.route = "    cache: {cache_status: false}\n"});
+    CHECK(!under_test.weir.ask_get("/").has("Cache-Status"));
+    const auto hit = under_test.weir.ask_get("/");
+    CHECK(hit.content == "1");
+    CHECK(!hit.has("Cache-Status"));
+}
+
+TEST_CASE("weir's Cache-Status comes after that of a cache behind it", "[end_to_end][caching][rfc9211]") {
+    const origin_and_weir under_test(always("Cache-Control: max-age=60\r\nCache-Status: inner; hit\r\n"));
+    const auto joined = [](const response& got) {
+        std::string all;
+        for (const auto& one : got.values("Cache-Status")) all += (all.empty() ? "" : ", ") + one;
+        return all;
+    };
+    const auto miss = joined(under_test.weir.ask_get("/"));
+    CHECK(miss.starts_with("inner; hit, "));
+    CHECK(miss.find("fwd=uri-miss") != std::string::npos);
+    const auto hit = joined(under_test.weir.ask_get("/"));
+    CHECK(hit.starts_with("inner; hit, "));
+    CHECK(occurrences(hit, "; hit") == 2);
+}
+
+TEST_CASE("memory is bounded, and what was stored last is there", "[end_to_end][caching][lru]") {
+    const std::string content(64 * 1024, 'x');
+    const origin_and_weir under_test(
+        scripted_origin::answering([&](const request&) { return ok(content, "Cache-Control: max-age=60\r\n"); }),
+        {.top = "cache: {memory: 1MiB}\n", .admin = true});
+    auto client = under_test.weir.client();
+    for (int i = 0; i < 40; ++i) {
+        client.ask_get("/" + std::to_string(i));
+        CHECK(is_hit(client.ask_get("/" + std::to_string(i))));
+    }
+    CHECK(under_test.origin.requests() == 40);
+    const auto use = under_test.weir.status().as_object().at("cache").as_object();
+    CHECK(use.at("limit_bytes").to_number<std::uint64_t>() == 1024 * 1024);
+    CHECK(use.at("bytes").to_number<std::uint64_t>() <= 1024 * 1024);
+    CHECK(use.at("bytes").to_number<std::uint64_t>() > 512 * 1024);
+    CHECK(use.at("evictions").to_number<std::uint64_t>() >= 24);
+    int hits = 0;
+    for (int i = 0; i < 40; ++i) {
+        if (is_hit(client.ask("HEAD /" + std::to_string(i) + " HTTP/1.1\r\nHost: test.example\r\n\r\n"))) ++hits;
+    }
+    CHECK(hits >= 8);
+    CHECK(hits <= 16);
+}
+
+TEST_CASE("only-if-cached never asks the origin", "[end_to_end][caching][rfc9111-5.2.1.7]") {
+    const origin_and_weir under_test(always("Cache-Control: max-age=60\r\n"));
+    CHECK(under_test.weir.ask_get("/", "Cache-Control: only-if-cached\r\n").status == 504);
+    CHECK(under_test.origin.connections() == 0);
+    under_test.weir.ask_get("/");
+    CHECK(is_hit(under_test.weir.ask_get("/", "Cache-Control: only-if-cached\r\n")));
+}
+
+TEST_CASE("a response beyond max_response is passed on and not stored", "[end_to_end][caching][limits]") {
+    const std::string content(200'000, 'x');
+    const origin_and_weir under_test(
+        scripted_origin::answering([&](const request& got) {
+            return got.target == "/chunked"
+                       ? "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nTransfer-Encoding: chunked\r\n\r\n" +
+                             in_chunks(content, 10'000)
+                       : ok(content, "Cache-Control: max-age=60\r\n");
+        }),
+        {.top = "cache: {max_response: 100KiB}\n"});
+    for (const std::string target : {"/length", "/chunked"}) {
+        CAPTURE(target);
+        for (int i = 0; i < 2; ++i) {
+            const auto got = under_test.weir.ask_get(target);
+            CHECK(got.content == content);
+            CHECK(!is_hit(got));
+        }
+    }
+}
+
+TEST_CASE("CherryPy's pages are cached as they say", "[end_to_end][caching][cherrypy]") {
+    cherrypy_server server;
+    const weir_instance weir(configuration{.servers = {server.address()}});
+    CHECK(weir.ask_get("/cached").content == "cached 1");
+    CHECK(weir.ask_get("/cached").content == "cached 1");
+    CHECK(weir.ask_get("/cached?other").content == "cached 2");
+    CHECK(weir.ask_get("/nocache").content == "nocache 1");
+    CHECK(weir.ask_get("/nocache").content == "nocache 2");
+    CHECK(weir.ask_get("/cookie").content == "cookie 1");
+    CHECK(weir.ask_get("/cookie").content == "cookie 2");
+    CHECK(weir.ask_get("/vary", "Accept-Language: de\r\n").content == "vary de 1");
+    CHECK(weir.ask_get("/vary", "Accept-Language: en\r\n").content == "vary en 1");
+    CHECK(weir.ask_get("/vary", "Accept-Language: de\r\n").content == "vary de 1");
+    const auto head = weir.ask("HEAD /cached HTTP/1.1\r\nHost: test.example\r\n\r\n");
+    CHECK(head.text("Content-Length") == "8");
+}
+
+}  // namespace weir::test
