@@ -60,7 +60,6 @@ constexpr std::array descriptions{
                 "The server for this page gave an answer that is not HTTP."},
     description{cause::response_cut, 502, "response-cut", "http_response_incomplete",
                 "The server for this page broke off in the middle of its answer."},
-    description{cause::stopping, 503, "stopping", "", "This server is stopping."},
     description{cause::internal, 500, "internal", "proxy_internal_error", "Something went wrong in this server."},
 };
 

@@ -30,7 +30,7 @@ enum class cause : std::uint8_t {
     trace_ended_here,
     only_if_cached,  // and the cache has nothing (RFC 9111 section 5.2.1.7)
     // the upstream's
-    no_endpoint,  // none is up, or all were tried and none could be reached
+    no_endpoint,  // none is up: their names do not resolve
     connection_refused,
     connection_failed,  // unreachable, reset while connecting
     connection_timeout,
@@ -42,7 +42,6 @@ enum class cause : std::uint8_t {
     bad_response,  // not HTTP, ambiguous framing, too many interim responses
     response_cut,  // ended before its content was whole
     // ours
-    stopping,
     internal
 };
 

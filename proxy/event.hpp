@@ -5,6 +5,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <memory>
+#include <optional>
 
 #include "proxy/awaitable.hpp"
 #include "proxy/http/growing_content.hpp"
@@ -14,7 +15,7 @@ namespace weir::proxy {
 
 class event final : public http::wakeable {
   public:
-    event(asio::io_context& context, inbox& box) : timer_(context), inbox_(box) {}
+    event(asio::io_context& context, inbox& box) : context_(context), inbox_(box) {}
     ~event() {
         if (remote_) remote_->owner = nullptr;
     }
@@ -24,8 +25,9 @@ class event final : public http::wakeable {
     // True when woken, false when `limit` passed first. On the worker's thread.
     awaitable<bool> wait(std::chrono::milliseconds limit) {
         if (!set_) {
-            timer_.expires_after(limit);
-            co_await timer_.async_wait(as_values);
+            if (!timer_) timer_.emplace(context_);
+            timer_->expires_after(limit);
+            co_await timer_->async_wait(as_values);
         }
         co_return std::exchange(set_, false);
     }
@@ -49,14 +51,16 @@ class event final : public http::wakeable {
   private:
     void set() {
         set_ = true;
-        timer_.cancel();
+        if (timer_) timer_->cancel();
     }
 
     struct remote {
         event* owner;  // null once it is gone; touched on the worker's thread alone
     };
-    asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>, executor>
-        timer_;
+    using timer =
+        asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>, executor>;
+    asio::io_context& context_;
+    std::optional<timer> timer_;  // most events are never waited for
     inbox& inbox_;
     std::shared_ptr<remote> remote_;
     bool set_ = false;

@@ -26,6 +26,8 @@ exchange::exchange(worker& on, inputs in)
       pull_ended_(on.context(), on.inbox()),
       more_(on.context(), on.inbox()) {
     facts_.idempotent = idempotent();
+    out_.reserve(1024);
+    response_.fields.reserve(24);
     switch (in_.found.what) {
         case cache::outcome::fresh:
         case cache::outcome::pass:
@@ -209,17 +211,17 @@ awaitable<void> exchange::settle() {
 void exchange::append_cache_status(std::string& fields) const {
     const auto& cache = in_.route.settings->cache;
     if (!cache || !cache->cache_status) return;
-    std::string value = "weir; fwd=";
-    value += in_.found.why == cache::forwarded::none ? std::string_view("bypass") : cache::text(in_.found.why);
+    fields += "Cache-Status: weir; fwd=";
+    fields += in_.found.why == cache::forwarded::none ? std::string_view("bypass") : cache::text(in_.found.why);
     if (response_.status != 0 && report_.why == cause::none) {
         if (storable_) {
-            value += "; stored";
+            fields += "; stored";
         } else if (in_.found.what == cache::outcome::miss) {
-            value += "; detail=";
-            value += cache::text(storable_.reason);
+            fields += "; detail=";
+            fields += cache::text(storable_.reason);
         }
     }
-    http::append_field("Cache-Status", value, fields);
+    fields += "\r\n";
 }
 
 void exchange::store_response() {

@@ -170,9 +170,25 @@ forwarded_client resolve_client(const request_head& request, const address& peer
     return client;
 }
 
+namespace {
+
+// Asio's own text of an IPv4 address goes through sprintf, which is a tenth of what forwarding a request costs.
+std::string text_of(const address& a) {
+    if (!a.is_v4()) return a.to_string();
+    char text[16];
+    char* end = text;
+    for (const unsigned char byte : a.to_v4().to_bytes()) {
+        if (end != text) *end++ = '.';
+        end = std::to_chars(end, text + sizeof text, byte).ptr;
+    }
+    return {text, end};
+}
+
+}  // namespace
+
 void append_forwarded(const forwarded_client& client, std::string& out) {
     const bool known = !client.address.is_unspecified();
-    const std::string node = known ? plain(client.address).to_string() : "unknown";
+    const std::string node = known ? text_of(plain(client.address)) : "unknown";
     // An application parses X-Forwarded-For as an address, so one that is not known is left out.
     if (known) append_field("X-Forwarded-For", node, out);
     append_field("X-Forwarded-Proto", client.scheme, out);

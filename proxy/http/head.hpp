@@ -68,6 +68,7 @@ class field_list {
     const char* base() const { return base_; }
     void set_base(const char* base) { base_ = base; }
     void clear() { positions_.clear(); }
+    void reserve(std::size_t fields) { positions_.reserve(fields); }
     // `name` and `value` lie in the bytes after base; value may be empty.
     void add(field_id id, std::string_view name, std::string_view value);
 
