@@ -1,0 +1,301 @@
+#include "proxy/stream.hpp"
+
+#include <fcntl.h>
+
+#include <boost/asio/post.hpp>
+#include <catch2/catch.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "test/proxy/support.hpp"
+
+using namespace weir;
+using namespace weir::proxy;
+using test::event_loop;
+using test::stream_pair;
+
+namespace {
+
+io_result read_into(stream& from, std::string& into, std::size_t most = 4096) {
+    into.resize(most);
+    const io_result read = from.try_read(into);
+    into.resize(read.bytes);
+    return read;
+}
+
+// Waits on `on` in a coroutine of its own and writes down how that ended.
+void wait_readable(event_loop& loop, stream& on, std::chrono::milliseconds limit, std::optional<wait_status>& ended) {
+    loop.spawn([&on, limit, &ended]() -> awaitable<void> { ended = co_await on.wait_readable(limit); });
+}
+void wait_writable(event_loop& loop, stream& on, std::chrono::milliseconds limit, std::optional<wait_status>& ended) {
+    loop.spawn([&on, limit, &ended]() -> awaitable<void> { ended = co_await on.wait_writable(limit); });
+}
+
+}  // namespace
+
+TEST_CASE("a read gives what is there and never waits", "[proxy][stream]") {
+    event_loop loop;
+    stream_pair pair(loop);
+    std::string bytes;
+    CHECK(read_into(pair.ours, bytes).status == io_status::again);
+    test::put(pair.theirs, "hello");
+    CHECK(read_into(pair.ours, bytes, 3).status == io_status::ok);
+    CHECK(bytes == "hel");
+    CHECK(read_into(pair.ours, bytes).bytes == 2);
+    CHECK(bytes == "lo");
+    CHECK(read_into(pair.ours, bytes).status == io_status::again);
+    test::put(pair.theirs, "!");
+    pair.theirs.close();
+    CHECK(read_into(pair.ours, bytes).status == io_status::ok);
+    CHECK(read_into(pair.ours, bytes).status == io_status::end);
+    CHECK(read_into(pair.ours, bytes).status == io_status::end);
+    pair.ours.close();
+    CHECK(read_into(pair.ours, bytes).status == io_status::error);
+}
+
+TEST_CASE("a write gathers its buffers and says how much went", "[proxy][stream]") {
+    event_loop loop;
+    stream_pair pair(loop);
+
+    SECTION("empty buffers among them") {
+        const std::string_view parts[] = {"a", "", "bc", "", "d"};
+        const io_result written = pair.ours.try_write(parts);
+        CHECK(written.status == io_status::ok);
+        CHECK(written.bytes == 4);
+        CHECK(test::take(pair.theirs) == "abcd");
+    }
+    SECTION("nothing but empty ones") {
+        const std::string_view parts[] = {"", ""};
+        CHECK(pair.ours.try_write(parts).status == io_status::ok);
+        CHECK(pair.ours.try_write({}).status == io_status::ok);
+        CHECK(test::take(pair.theirs).empty());
+    }
+    SECTION("more of them than one call takes") {
+        const std::vector<std::string_view> parts(70, "x");
+        const io_result written = pair.ours.try_write(parts);
+        CHECK(written.status == io_status::ok);
+        CHECK(written.bytes == 64);
+        CHECK(test::take(pair.theirs).size() == 64);
+    }
+    SECTION("more than the kernel takes") {
+        const std::size_t taken = test::fill(pair.ours);
+        CHECK(taken > 0);
+        const std::string_view more = "x";
+        CHECK(pair.ours.try_write(std::span(&more, 1)).status == io_status::again);
+        CHECK(test::take(pair.theirs).size() == taken);
+        CHECK(pair.ours.try_write(std::span(&more, 1)).status == io_status::ok);
+    }
+    SECTION("to a peer that has gone, without a signal") {
+        pair.theirs.close();
+        const std::string_view more = "x";
+        CHECK(pair.ours.try_write(std::span(&more, 1)).status == io_status::error);
+        pair.ours.close();
+        CHECK(pair.ours.try_write(std::span(&more, 1)).status == io_status::error);
+    }
+}
+
+TEST_CASE("a stream is quiet while the peer says nothing and stays", "[proxy][stream]") {
+    event_loop loop;
+    stream_pair pair(loop);
+    CHECK(pair.ours.is_quiet());
+    test::put(pair.ours, "a request");
+    CHECK(pair.ours.is_quiet());
+
+    SECTION("not with bytes to read, which stay") {
+        test::put(pair.theirs, "x");
+        CHECK_FALSE(pair.ours.is_quiet());
+        CHECK(test::take(pair.ours) == "x");
+        CHECK(pair.ours.is_quiet());
+    }
+    SECTION("not after the peer's last byte") {
+        pair.theirs.shutdown_sending();
+        CHECK_FALSE(pair.ours.is_quiet());
+    }
+    SECTION("not when it is closed") {
+        pair.ours.close();
+        CHECK_FALSE(pair.ours.is_quiet());
+    }
+}
+
+TEST_CASE("a stream holds one descriptor and closes what it cannot take", "[proxy][stream]") {
+    event_loop loop;
+    stream_pair pair(loop);
+    stream_pair other(loop);
+    const int second = ::dup(other.ours.descriptor());
+    CHECK_FALSE(pair.ours.assign(AF_UNIX, second));
+    CHECK(::fcntl(second, F_GETFD) == -1);
+    CHECK(pair.ours.is_open());
+    pair.ours.close();
+    CHECK_FALSE(pair.ours.is_open());
+    CHECK_FALSE(pair.theirs.is_quiet());
+}
+
+TEST_CASE("a wait ends when the peer has said something or closed", "[proxy][stream]") {
+    event_loop loop;
+    stream_pair pair(loop);
+    std::optional<wait_status> read;
+    wait_readable(loop, pair.ours, test::long_limit, read);
+    loop.settle();
+    CHECK_FALSE(read);
+
+    SECTION("a byte") {
+        test::put(pair.theirs, "x");
+        loop.run();
+        CHECK(read == wait_status::ready);
+        CHECK(test::take(pair.ours) == "x");
+    }
+    SECTION("its end") {
+        pair.theirs.shutdown_sending();
+        loop.run();
+        CHECK(read == wait_status::ready);
+        std::string bytes;
+        CHECK(read_into(pair.ours, bytes).status == io_status::end);
+    }
+}
+
+TEST_CASE("a wait that was late spoils none that follows", "[proxy][stream][deadlines]") {
+    event_loop loop;
+    stream_pair pair(loop);
+    loop.run([&]() -> awaitable<void> {
+        for (int i = 0; i < 2; ++i) {
+            CHECK_AWAITED(co_await pair.ours.wait_readable(test::short_limit) == wait_status::late);
+            CHECK(pair.ours.is_open());
+            CHECK_AWAITED(co_await pair.ours.wait_writable(test::long_limit) == wait_status::ready);
+            test::put(pair.theirs, "x");
+            CHECK_AWAITED(co_await pair.ours.wait_readable(test::long_limit) == wait_status::ready);
+            CHECK(test::take(pair.ours) == "x");
+        }
+    });
+}
+
+TEST_CASE("closing ends the waits of both directions", "[proxy][stream]") {
+    event_loop loop;
+    stream_pair pair(loop);
+    test::fill(pair.ours);
+    std::optional<wait_status> read, written;
+    wait_readable(loop, pair.ours, test::long_limit, read);
+    wait_writable(loop, pair.ours, test::long_limit, written);
+    loop.settle();
+    pair.ours.close();
+    loop.run();
+    CHECK(read == wait_status::cancelled);
+    CHECK(written == wait_status::cancelled);
+
+    wait_readable(loop, pair.ours, test::long_limit, read);
+    wait_writable(loop, pair.ours, test::long_limit, written);
+    loop.run();
+    CHECK(read == wait_status::cancelled);
+    CHECK(written == wait_status::cancelled);
+}
+
+TEST_CASE("one direction goes on waiting when the other has ended", "[proxy][stream][deadlines]") {
+    event_loop loop;
+    stream_pair pair(loop);
+    test::fill(pair.ours);
+    std::optional<wait_status> read, written;
+    const auto write_goes_on = [&] {
+        loop.settle();
+        CHECK_FALSE(written);
+        test::take(pair.theirs);
+        loop.run();
+        CHECK(written == wait_status::ready);
+    };
+
+    SECTION("cancelled") {
+        wait_writable(loop, pair.ours, test::long_limit, written);
+        wait_readable(loop, pair.ours, test::long_limit, read);
+        loop.settle();
+        pair.ours.cancel_reading();
+        loop.run_until([&] { return read.has_value(); });
+        CHECK(read == wait_status::cancelled);
+        write_goes_on();
+    }
+    SECTION("late") {
+        wait_writable(loop, pair.ours, test::long_limit, written);
+        wait_readable(loop, pair.ours, test::short_limit, read);
+        loop.run_until([&] { return read.has_value(); });
+        CHECK(read == wait_status::late);
+        write_goes_on();
+    }
+    SECTION("several times over") {
+        wait_writable(loop, pair.ours, test::long_limit, written);
+        for (int i = 0; i < 3; ++i) {
+            read.reset();
+            wait_readable(loop, pair.ours, test::short_limit, read);
+            loop.run_until([&] { return read.has_value(); });
+            CHECK(read == wait_status::late);
+        }
+        write_goes_on();
+    }
+    SECTION("and the other way round") {
+        wait_readable(loop, pair.ours, test::long_limit, read);
+        wait_writable(loop, pair.ours, test::short_limit, written);
+        loop.run_until([&] { return written.has_value(); });
+        CHECK(written == wait_status::late);
+        loop.settle();
+        CHECK_FALSE(read);
+        test::put(pair.theirs, "x");
+        loop.run();
+        CHECK(read == wait_status::ready);
+    }
+    SECTION("with its own deadline still running") {
+        wait_writable(loop, pair.ours, test::short_limit, written);
+        wait_readable(loop, pair.ours, test::long_limit, read);
+        loop.settle();
+        pair.ours.cancel_reading();
+        loop.run();
+        CHECK(read == wait_status::cancelled);
+        CHECK(written == wait_status::late);
+    }
+}
+
+TEST_CASE("reading that is cancelled stays cancelled until it is resumed", "[proxy][stream]") {
+    event_loop loop;
+    stream_pair pair(loop);
+    pair.ours.cancel_reading();
+    test::put(pair.theirs, "x");
+    loop.run([&]() -> awaitable<void> {
+        CHECK_AWAITED(co_await pair.ours.wait_readable(test::long_limit) == wait_status::cancelled);
+        CHECK_AWAITED(co_await pair.ours.wait_readable(test::long_limit) == wait_status::cancelled);
+        CHECK_AWAITED(co_await pair.ours.wait_writable(test::long_limit) == wait_status::ready);
+    });
+    CHECK(test::take(pair.ours) == "x");
+
+    pair.ours.resume_reading();
+    test::put(pair.theirs, "y");
+    loop.run([&]() -> awaitable<void> {
+        CHECK_AWAITED(co_await pair.ours.wait_readable(test::long_limit) == wait_status::ready);
+    });
+    CHECK(test::take(pair.ours) == "y");
+}
+
+TEST_CASE("a response that was cut does not end like a whole one", "[proxy][stream]") {
+    event_loop loop;
+    stream_pair pair(loop, AF_INET);
+    test::put(pair.ours, "half");
+    const bool with_reset = GENERATE(false, true);
+    loop.run([&]() -> awaitable<void> {
+        CHECK_AWAITED(co_await pair.theirs.wait_readable(test::long_limit) == wait_status::ready);
+        test::take(pair.theirs);
+        with_reset ? pair.ours.close_with_reset() : pair.ours.close();
+        CHECK_AWAITED(co_await pair.theirs.wait_readable(test::long_limit) == wait_status::ready);
+    });
+    std::string bytes;
+    CHECK(read_into(pair.theirs, bytes).status == (with_reset ? io_status::error : io_status::end));
+    CHECK_FALSE(pair.ours.is_open());
+    pair.ours.close_with_reset();
+    pair.ours.shutdown_sending();
+}
+
+TEST_CASE("after our last byte the peer may go on", "[proxy][stream]") {
+    event_loop loop;
+    stream_pair pair(loop);
+    test::put(pair.ours, "bye");
+    pair.ours.shutdown_sending();
+    CHECK(test::take(pair.theirs) == "bye");
+    std::string bytes;
+    CHECK(read_into(pair.theirs, bytes).status == io_status::end);
+    test::put(pair.theirs, "still here");
+    CHECK(test::take(pair.ours) == "still here");
+}
