@@ -206,6 +206,20 @@ TEST_CASE("a tunnel ends for both sides when one ends", "[end_to_end][upgrade]")
     hung_up.wait();
 }
 
+TEST_CASE("a silent tunnel ends after its time", "[end_to_end][upgrade][timeout]") {
+    const origin_and_weir under_test(
+        [](origin_connection& one) {
+            one.read_request();
+            one.send("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n");
+            one.wait_for_end();
+        },
+        {.upstream = "    timeouts: {tunnel: 300ms}\n"});
+    auto client = under_test.weir.client();
+    CHECK(client.ask_get("/", handshake).status == 101);
+    client.rest_until_closed();
+    under_test.origin.wait_for_ended(1);
+}
+
 TEST_CASE("only an upgrade to websocket is passed on", "[end_to_end][upgrade]") {
     const origin_and_weir under_test(scripted_origin::answering(ok("plain")));
     auto client = under_test.weir.client();

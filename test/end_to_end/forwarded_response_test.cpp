@@ -4,6 +4,7 @@
 #include <string>
 
 #include "test/end_to_end/origin_and_weir.hpp"
+#include "test/support/json.hpp"
 
 namespace weir::test {
 namespace {
@@ -223,13 +224,21 @@ TEST_CASE("a response that ends by a reset is cut for the client too", "[end_to_
 }
 
 TEST_CASE("an HTTP/1.0 client sees a cut response reset", "[end_to_end][forwarding][cut]") {
+    gate seen;
     const origin_and_weir under_test(
-        sending_and_closing("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n186a0\r\n" +
-                            std::string(100'000, 'x') + "\r\n"),
+        [&](origin_connection& one) {
+            one.read_request();
+            one.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n186a0\r\n" + std::string(100'000, 'x') +
+                     "\r\n");
+            seen.wait();
+        },
         {.upstream = no_retry});
     auto client = under_test.weir.client();
     client.send("GET / HTTP/1.0\r\n\r\n");
-    CHECK(read_broken_response(client.stream()).end == content_end::cut_by_reset);
+    client.stream().take_until("xxx");
+    seen.open();
+    // Nothing but the reset tells this client that content is missing.
+    CHECK(client.stream().take_to_end().how == ending::reset);
 }
 
 TEST_CASE("an endpoint is free once its response is read, however slow the client",
@@ -263,6 +272,42 @@ TEST_CASE("a response that is not buffered flows as it comes", "[end_to_end][for
     first_seen.open();
     client.stream().take_until("event 2");
     client.stream().take_until("0\r\n\r\n");
+}
+
+TEST_CASE("a response that stops in the middle is given up and cut", "[end_to_end][forwarding][timeout]") {
+    const origin_and_weir under_test(
+        [](origin_connection& one) {
+            one.read_request();
+            one.send("HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n" + std::string(100'000, 'x'));
+            one.wait_for_end();
+        },
+        {.upstream = "    retry: off\n    timeouts: {read: 300ms}\n"});
+    auto client = under_test.weir.client();
+    client.send(get("/"));
+    const auto got = read_broken_response(client.stream());
+    CHECK(got.status == 200);
+    CHECK((got.end == content_end::cut_by_close || got.end == content_end::cut_by_reset));
+    under_test.origin.wait_for_ended(1);
+}
+
+TEST_CASE("a client that takes nothing is dropped", "[end_to_end][forwarding][timeout]") {
+    const std::string content = noise(30 * 1024 * 1024);
+    const origin_and_weir under_test(
+        [&](origin_connection& one) {
+            one.read_request();
+            one.stream().try_send(ok(content));
+            one.wait_for_end();
+        },
+        {.top = "client: {write_timeout: 300ms}\n", .admin = true});
+    auto client = under_test.weir.client();
+    client.send(get("/"));
+    under_test.origin.wait_for_requests(1);
+    const auto active = [&] {
+        return under_test.weir.status().as_object().at("clients").as_object().at("connections_active").to_number<int>();
+    };
+    CHECK(eventually([&] { return active() == 0; }));
+    CHECK(client.stream().take_to_end().bytes.size() < content.size());
+    under_test.origin.wait_for_ended(1);
 }
 
 }  // namespace weir::test
