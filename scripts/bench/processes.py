@@ -1,0 +1,147 @@
+"""Processes that the bench starts: pinned to a core, measured from /proc, and stopped by their id."""
+import contextlib
+import ctypes
+import grp
+import os
+import pwd
+import resource
+import signal
+import socket
+import subprocess
+import time
+
+_TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+_PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class Failed(Exception):
+    """The bench cannot go on; the message says why."""
+
+
+class Process:
+    """A child in a session of its own, so that Ctrl-C reaches only the bench, which then stops it; it also ends when the
+    bench dies in any other way. Its output goes to `log`, a path, or is kept for output() when that is None."""
+
+    def __init__(self, arguments, core, log=None):
+        def prepare():
+            os.sched_setaffinity(0, {core})
+            _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+        self.name = os.path.basename(arguments[0])
+        self.log = log
+        with open(log, "wb") if log else contextlib.nullcontext(subprocess.PIPE) as output:
+            self._child = subprocess.Popen([str(a) for a in arguments], stdin=subprocess.DEVNULL, stdout=output,
+                                           stderr=subprocess.STDOUT, preexec_fn=prepare, start_new_session=True)
+        self.pid = self._child.pid
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def alive(self):
+        return self._child.poll() is None
+
+    def stop(self):
+        if self.alive():
+            self._child.terminate()
+            try:
+                self._child.wait(5)
+            except subprocess.TimeoutExpired:
+                self._child.kill()
+        self._child.wait()
+        if self._child.stdout:
+            self._child.stdout.close()
+
+    def output(self, seconds):
+        """What it printed until its end, which must be a good one within the time."""
+        try:
+            text, _ = self._child.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            raise Failed(f"{self.name} did not end within {seconds} s") from None
+        text = text.decode(errors="replace")
+        if self._child.returncode != 0:
+            raise Failed(f"{self.name} ended with status {self._child.returncode}: {text.strip()[-2000:]}")
+        return text
+
+    def logged(self):
+        with open(self.log, encoding="utf-8", errors="replace") as file:
+            return file.read()
+
+    def await_value(self, find):
+        """Waits until find() gives something, while the process lives, 10 s at most. None when it ended before that."""
+        limit = time.monotonic() + 10
+        while time.monotonic() < limit:
+            alive = self.alive()
+            found = find()
+            if found is not None or not alive:
+                return found
+            time.sleep(0.02)
+        raise Failed(f"{self.name} did not start within 10 s: {self.logged().strip()[-2000:]}")
+
+
+def free_port():
+    """A port of 127.0.0.1 that nobody has now; who binds it later has to be ready to try another."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def accepts(port):
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1):
+            return True
+    except OSError:
+        return None
+
+
+def children(pid):
+    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+        return [int(child) for child in file.read().split()]
+
+
+def cpu_seconds(pid):
+    """User and system time of all threads of a process."""
+    with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
+        fields = file.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS_PER_SECOND
+
+
+def memory_bytes(pid):
+    """(resident, private) memory of a process."""
+    values = {}
+    with open(f"/proc/{pid}/smaps_rollup", encoding="utf-8") as file:
+        for line in file:
+            name, _, rest = line.partition(":")
+            if rest.endswith("kB\n"):
+                values[name] = int(rest.split()[0]) * 1024
+    return values["Rss"], values["Private_Clean"] + values["Private_Dirty"]
+
+
+def busy_seconds(core):
+    """How long a core has worked since the machine started, for whomever."""
+    with open("/proc/stat", encoding="ascii") as file:
+        for line in file:
+            if line.startswith(f"cpu{core} "):
+                user, nice, system, _, _, irq, softirq, steal = (int(value) for value in line.split()[1:9])
+                return (user + nice + system + irq + softirq + steal) / _TICKS_PER_SECOND
+    raise Failed(f"/proc/stat does not know core {core}")
+
+
+def ended_children_seconds():
+    """User and system time of the children that have ended and were waited for."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def raise_descriptor_limit():
+    """As many as the system lets us have; children inherit it."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    return most
+
+
+def user_and_group():
+    return pwd.getpwuid(os.getuid()).pw_name, grp.getgrgid(os.getgid()).gr_name
