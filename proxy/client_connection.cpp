@@ -332,8 +332,7 @@ awaitable<void> client_connection::linger() {
             if (++turns % turns_at_once == 0) co_await let_others_run(worker_);
             continue;
         }
-        if (read.status != io_status::again || co_await stream_.wait_readable(linger_pause) != wait_status::ready)
-            co_return;
+        if (read.status != io_status::again || co_await stream_.wait_readable(pause) != wait_status::ready) co_return;
     }
 }
 

@@ -31,13 +31,7 @@ void deadlines::arm(deadline& d, std::chrono::milliseconds duration) {
     if (!ticking_ || (soon && !soon_)) schedule(soon);
 }
 
-void deadlines::stop() {
-    stopped_ = true;
-    timer_.cancel();
-}
-
 void deadlines::schedule(bool soon) {
-    if (stopped_) return;
     soon_ = soon;
     ticking_ = true;
     timer_.expires_after(soon ? short_tick : long_tick);

@@ -47,8 +47,6 @@ class deadlines {
 
     // (Re)arms `d` to be late in `duration`, which is one of few values: those of the settings.
     void arm(deadline& d, std::chrono::milliseconds duration);
-    // No tick any more; what is armed is never late.
-    void stop();
 
   private:
     using deadline_list = boost::intrusive::list<deadline, boost::intrusive::base_hook<deadline_hook>,
@@ -64,7 +62,6 @@ class deadlines {
     std::list<queue> queues_;  // few, and stable in place; those of settings that are gone stay empty
     bool ticking_ = false;
     bool soon_ = false;
-    bool stopped_ = false;
 };
 
 }  // namespace weir::proxy

@@ -145,6 +145,7 @@ class exchange {
     // The attempt under way.
     balancer::request_facts facts_;
     std::vector<std::uint32_t> tried_;
+    bool second_round_ = false;  // every endpoint was tried, and one of them only took too long to connect
     std::unique_ptr<upstream_connection> connection_;
     std::string out_;  // the head that is being sent, to the endpoint and then to the client
     wall_time request_time_;

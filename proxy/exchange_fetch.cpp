@@ -47,6 +47,12 @@ awaitable<cause> exchange::fetch() {
     bool same = false;
     for (;;) {
         if (!same) endpoint = worker_.pick(upstream, tried_);
+        if (!endpoint && last == cause::connection_timeout && !second_round_) {
+            // CherryPy's queue takes five: a SYN beyond them is dropped, and the kernel tries again after a second.
+            second_round_ = true;
+            tried_.clear();
+            continue;
+        }
         if (!endpoint) co_return last;
         last = co_await attempt(endpoint, same);
         if (last == cause::none) co_return last;

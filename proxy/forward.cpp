@@ -53,15 +53,35 @@ bool begins_with_segments(std::string_view path, std::string_view prefix) {
            (prefix.ends_with('/') || path.size() == prefix.size() || path[prefix.size()] == '/');
 }
 
-// As received, but where the prefix that the route matched is written in another way (/%61pp/x): then the normalised
-// path, so that no spelling takes the prefix to the application.
-std::string strippable_target(const outgoing_request& from) {
+// As received, but the normalised path where the raw one would escape the rewrite: the prefix that the route matched
+// written in another way (/%61pp/x), or dot segments, which the endpoint would apply to what `add` puts in front.
+std::string rewritable_target(const outgoing_request& from) {
     const std::string_view target = from.request.target;
     const std::size_t query = std::min(target.find('?'), target.size());
+    const std::string_view path = target.substr(0, query);
     const std::string_view strip = from.route.rewrite->strip;
-    if (begins_with_segments(target.substr(0, query), strip) || !begins_with_segments(from.path, strip))
+    const bool dots = path.find("/.") != path.npos || path.find("/%2") != path.npos;
+    if (!dots && (begins_with_segments(path, strip) || !begins_with_segments(from.path, strip)))
         return std::string(target);
     return std::string(from.path).append(target.substr(query));
+}
+
+// The fields that tell of the client; a rule of the route goes before any of them.
+void append_client_fields(const outgoing_request& from, std::string& out) {
+    const std::vector<conf::header_rule>& rules = from.route.request_headers;
+    const std::size_t start = out.size();
+    http::append_forwarded(from.client, out);
+    http::append_field("X-Request-ID", from.request_id, out);
+    append_request_start(from.received, out);
+    if (rules.empty()) return;
+    for (std::size_t line = start; line < out.size();) {
+        const std::size_t next = out.find("\r\n", line) + 2;
+        if (has_rule_for(rules, std::string_view(out).substr(line, out.find(':', line) - line))) {
+            out.erase(line, next - line);
+        } else {
+            line = next;
+        }
+    }
 }
 
 }  // namespace
@@ -116,7 +136,7 @@ void compose_request(const outgoing_request& from, const balancer::endpoint& to,
     out += request.method_text;
     out += ' ';
     if (from.route.rewrite && request.target != "*") {
-        append_rewritten_target(strippable_target(from), *from.route.rewrite, from.client, out);
+        append_rewritten_target(rewritable_target(from), *from.route.rewrite, from.client, out);
     } else {
         out += request.target;
     }
@@ -135,9 +155,7 @@ void compose_request(const outgoing_request& from, const balancer::endpoint& to,
     }
     append_rules(from.route.request_headers, out);
 
-    http::append_forwarded(from.client, out);
-    http::append_field("X-Request-ID", from.request_id, out);
-    append_request_start(from.received, out);
+    append_client_fields(from, out);
     http::append_field("Via", request.version == 10 ? "1.0 weir" : "1.1 weir", out);
     if (from.body == http::body_kind::length) http::append_field("Content-Length", from.content_length, out);
     if (from.body == http::body_kind::chunked) out += "Transfer-Encoding: chunked\r\n";
@@ -153,7 +171,7 @@ void compose_request(const outgoing_request& from, const balancer::endpoint& to,
 void append_response_fields(const http::response_head& response, const conf::route_settings& route, wall_time now,
                             std::string& out) {
     const http::connection_options connection(response.fields);
-    bool has_date = false;
+    bool has_date = has_rule_for(route.response_headers, "Date");
     for (const http::field_view field : response.fields) {
         if (http::is_hop_by_hop(field) || connection.names(field) || has_rule_for(route.response_headers, field.name))
             continue;

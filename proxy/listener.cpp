@@ -61,7 +61,8 @@ listening_socket listen_unix(const conf::listen_address& where, std::string& why
     }
     std::memcpy(address.sun_path, where.address.path.data(), where.address.path.size());
     if (!remove_stale_socket(address)) {
-        why = cannot_listen(where, EADDRINUSE);
+        why = "cannot listen on " + where.address.text +
+              ": another program listens there, or a file that is no socket is in its place";
         return {};
     }
     const int descriptor = ::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);

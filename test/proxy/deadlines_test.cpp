@@ -160,16 +160,3 @@ TEST_CASE("nothing ticks while no deadline is armed", "[proxy][deadlines]") {
     loop.run_until([&] { return order.size() == 2; });
     CHECK(order == "ab");
 }
-
-TEST_CASE("after a stop nothing is late", "[proxy][deadlines]") {
-    test::event_loop loop;
-    std::string order;
-    named a(order, 'a'), b(order, 'b');
-    loop.deadlines.arm(a, 10ms);
-    loop.deadlines.stop();
-    loop.deadlines.arm(b, 10ms);
-    loop.context.run_for(test::patience);
-    CHECK(loop.context.stopped());
-    CHECK(order.empty());
-    CHECK(a.armed());
-}

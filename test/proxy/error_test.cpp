@@ -92,8 +92,7 @@ TEST_CASE("a cause leads to the status that RFC 9110 has for it", "[proxy][error
         {cause::closed_early, 502},       {cause::send_failed, 502},
         {cause::send_timeout, 504},       {cause::first_byte_timeout, 504},
         {cause::read_timeout, 504},       {cause::bad_response, 502},
-        {cause::response_cut, 502},
-        {cause::internal, 500},
+        {cause::response_cut, 502},       {cause::internal, 500},
     }));
     CAPTURE(text(why));
     CHECK(status_of(why) == status);
@@ -153,4 +152,11 @@ TEST_CASE("every fault of a head leads to a cause", "[proxy][error]") {
     }));
     CAPTURE(http::text(error));
     CHECK(from_head_error(error) == why);
+}
+
+TEST_CASE("a timeout of writing is not one of connecting", "[proxy][error][rfc9209-2.3]") {
+    CHECK(proxy_status(cause::connection_timeout) == "connection_timeout");
+    CHECK(proxy_status(cause::send_timeout) == "connection_write_timeout");
+    CHECK(proxy_status(cause::read_timeout) == "connection_read_timeout");
+    CHECK(proxy_status(cause::first_byte_timeout) == "http_response_timeout");
 }

@@ -2,7 +2,9 @@
 #include <array>
 #include <catch2/catch.hpp>
 #include <memory>
+#include <semaphore>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -16,12 +18,23 @@ using test::event_loop;
 
 namespace {
 
-constexpr std::uint64_t content_bytes = 400'000;
+constexpr std::uint64_t content_bytes = 4'000'000;
 
-// Another worker's fill of `content`, in many small pieces.
+struct bell final : http::wakeable {
+    void wake() noexcept override { rung.release(); }
+    std::binary_semaphore rung{0};
+};
+
+// Another worker's fill of `content`, which never gets far ahead of its reader.
 void write(http::growing_content& content) {
-    const std::string piece(100, 'x');
-    for (std::uint64_t written = 0; written < content_bytes; written += piece.size()) content.append(piece);
+    bell room;
+    const std::string piece(1000, 'x');
+    for (std::uint64_t written = 0; written < content_bytes;) {
+        const std::string_view next = std::string_view(piece).substr(0, content_bytes - written);
+        const std::size_t n = content.append(next);
+        written += n;
+        if (n < next.size() && content.wait_for_room(room)) room.rung.acquire();
+    }
     content.complete();
 }
 
@@ -66,7 +79,7 @@ TEST_CASE("a reader is woken by a writer on another thread", "[proxy][event][thr
     event_loop loop;
     http::memory_budget budget;
     const auto content =
-        std::make_shared<http::growing_content>(budget, http::growing_content::options{.keeping = true});
+        std::make_shared<http::growing_content>(budget, http::growing_content::options{.window_bytes = 1});
     std::uint64_t position = 0;
     std::jthread writer;
 

@@ -421,3 +421,33 @@ TEST_CASE("an interim response carries its fields", "[proxy][forward][rfc9110-15
     append_interim_fields(hints.head, out);
     CHECK(out == "Link: </a.css>; rel=preload\r\n");
 }
+
+TEST_CASE("a route's rules go before what weir says itself", "[proxy][forward][rules]") {
+    const std::string sent = compose_with("", {.rules = {{"X-Forwarded-Proto", "https"},
+                                                         {"x-request-id", "fixed"},
+                                                         {"Forwarded", std::nullopt},
+                                                         {"X-Request-Start", std::nullopt}}});
+    CHECK(all(sent, "X-Forwarded-Proto") == value_list{"https"});
+    CHECK(all(sent, "X-Request-ID") == value_list{"fixed"});
+    CHECK(all(sent, "Forwarded").empty());
+    CHECK(all(sent, "X-Request-Start").empty());
+    CHECK(all(sent, "X-Forwarded-For") == value_list{"192.0.2.7"});
+}
+
+TEST_CASE("a rule for Date leaves one Date", "[proxy][forward][rules][rfc9110-6.6.1]") {
+    CHECK(response_fields("Date: other\r\n", {{"Date", "Thu, 01 Jan 2026 00:00:01 GMT"}}) ==
+          "Date: Thu, 01 Jan 2026 00:00:01 GMT\r\n");
+}
+
+TEST_CASE("no dot segment leads out of what a rewrite adds", "[proxy][forward][rewrite][security]") {
+    const auto [strip, target, normalised, expected] =
+        GENERATE(table<std::string, std::string, std::string, std::string>({
+            {"/app", "/app/x/../../app/secret", "/app/secret", "/public/secret"},
+            {"", "/a/../../secret", "/secret", "/public/secret"},
+            {"/app", "/app/%2e%2e/app/secret?q", "/app/secret", "/public/secret?q"},
+        }));
+    circumstances c{.rewrite = conf::rewrite_settings{.strip = strip, .add = "/public"}};
+    c.path = normalised;
+    CHECK(
+        compose("GET " + target + " HTTP/1.1\r\nHost: x\r\n\r\n", c).starts_with("GET " + expected + " HTTP/1.1\r\n"));
+}

@@ -24,8 +24,7 @@ cache::lookup_result fresh(std::shared_ptr<const cache::stored_response> respons
 }
 
 std::shared_ptr<const cache::stored_response> page(const std::string& fields = "Content-Type: text/plain") {
-    return test::make_stored(
-        {.response_fields = fields + "\nDate: Thu, 01 Jan 2026 00:00:00 GMT", .content = "hello"});
+    return test::make_stored({.response_fields = fields + "\nDate: Thu, 01 Jan 2026 00:00:00 GMT", .content = "hello"});
 }
 
 // What one write sends.
