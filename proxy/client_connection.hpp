@@ -34,7 +34,7 @@ class client_connection final : public exchange_client, public connection_hook, 
     ~client_connection();
 
     // Takes the descriptor; false when it cannot be used (it is closed then).
-    bool take_over(const accepted_socket& socket) { return stream_.assign(socket.family, socket.descriptor); }
+    bool take_over(const accepted_socket& socket) { return stream_.assign(socket.descriptor); }
     // Begins to wait for requests. From here on it ends by itself, through worker::remove().
     void start();
     // The worker stops: an idle connection ends now, another after its response.

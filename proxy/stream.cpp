@@ -10,25 +10,29 @@
 
 namespace weir::proxy {
 
-bool stream::assign(int family, int descriptor) {
-    boost::system::error_code error;
-    socket_.assign(asio::generic::stream_protocol(family, 0), descriptor, error);
-    if (error) {
+bool stream::assign(int descriptor) {
+    if (is_open() || !ready_.add(descriptor, *this)) {
         ::close(descriptor);
         return false;
     }
-    // Asio is told that the descriptor is non-blocking, so that it never changes its mode itself.
-    socket_.native_non_blocking(true, error);
-    return !error;
+    descriptor_ = descriptor;
+    ended_ = reading_.ready = writing_.ready = false;
+    return true;
 }
 
 io_result stream::try_read(std::span<char> into) {
     for (;;) {
-        const ssize_t n = ::recv(socket_.native_handle(), into.data(), into.size(), 0);
-        if (n > 0) return {static_cast<std::size_t>(n), io_status::ok};
+        const ssize_t n = ::recv(descriptor_, into.data(), into.size(), 0);
+        if (n > 0) {
+            // Less than there was room for: the next byte brings an edge, but an end that was seen brings none.
+            if (static_cast<std::size_t>(n) < into.size()) reading_.ready = ended_;
+            return {static_cast<std::size_t>(n), io_status::ok};
+        }
         if (n == 0) return {0, io_status::end};
         if (errno == EINTR) continue;
-        return {0, errno == EAGAIN || errno == EWOULDBLOCK ? io_status::again : io_status::error};
+        if (errno != EAGAIN && errno != EWOULDBLOCK) return {0, io_status::error};
+        reading_.ready = false;
+        return {0, io_status::again};
     }
 }
 
@@ -44,64 +48,93 @@ io_result stream::try_write(std::span<const std::string_view> buffers) {
     message.msg_iov = vectors.data();
     message.msg_iovlen = count;
     for (;;) {
-        const ssize_t n = ::sendmsg(socket_.native_handle(), &message, MSG_NOSIGNAL);
+        const ssize_t n = ::sendmsg(descriptor_, &message, MSG_NOSIGNAL);
         if (n >= 0) return {static_cast<std::size_t>(n), io_status::ok};
         if (errno == EINTR) continue;
-        return {0, errno == EAGAIN || errno == EWOULDBLOCK ? io_status::again : io_status::error};
+        if (errno != EAGAIN && errno != EWOULDBLOCK) return {0, io_status::error};
+        writing_.ready = false;
+        return {0, io_status::again};
     }
 }
 
 bool stream::is_quiet() {
     char byte;
-    const ssize_t n = ::recv(socket_.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    const ssize_t n = ::recv(descriptor_, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
     return n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
 }
 
-awaitable<wait_status> stream::wait(pending& p, socket_type::wait_type what, std::chrono::milliseconds limit) {
-    p.was_late = false;
-    if (p.cancelled || !socket_.is_open()) co_return wait_status::cancelled;
+awaitable<wait_status> stream::wait(pending& p, std::chrono::milliseconds limit) {
+    if (p.cancelled || descriptor_ < 0) co_return wait_status::cancelled;
+    if (p.ready) co_return wait_status::ready;
     deadlines_.arm(p, limit);
-    for (;;) {
-        const auto [error] = co_await socket_.async_wait(what, as_values);
-        if (p.was_late) co_return wait_status::late;
-        if (!error) break;
-        // Cancelling acts on both directions: the one that was not meant waits on.
-        if (p.cancelled || !socket_.is_open() || error != asio::error::operation_aborted) {
-            p.disarm();
-            co_return wait_status::cancelled;
-        }
+    const begin_wait initiation{*this, p};
+    asio::use_awaitable_t<executor> token;
+    co_return co_await asio::async_initiate<asio::use_awaitable_t<executor>, void(wait_status)>(initiation, token);
+}
+
+void stream::start(pending& p, wait_handler handler) {
+    p.handler = std::move(handler);
+    ready_.wait_began();
+    if (p.cancelled || descriptor_ < 0) {
+        finish_later(p, wait_status::cancelled);
+    } else if (p.ready) {
+        finish_later(p, wait_status::ready);
     }
+}
+
+// The handler may destroy this stream.
+void stream::finish(pending& p, wait_status status) {
+    if (!p.handler) return;
     p.disarm();
-    co_return wait_status::ready;
+    ready_.wait_ended();
+    wait_handler handler = std::move(p.handler);
+    handler(status);
+}
+
+// For callers that are in the middle of something, which the handler may destroy.
+void stream::finish_later(pending& p, wait_status status) {
+    if (!p.handler) return;
+    p.disarm();
+    asio::post(context_, [handler = std::move(p.handler), status]() mutable { handler(status); });
+    ready_.wait_ended();
+}
+
+void stream::on_events(std::uint32_t events) {
+    if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) ended_ = true;
+    if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) reading_.ready = true;
+    if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) writing_.ready = true;
+    // A handler may destroy this stream, so that only the last may run at once.
+    const bool both = reading_.handler && reading_.ready && writing_.handler && writing_.ready;
+    if (both) finish_later(writing_, wait_status::ready);
+    if (reading_.handler && reading_.ready) return finish(reading_, wait_status::ready);
+    if (writing_.handler && writing_.ready) finish(writing_, wait_status::ready);
 }
 
 void stream::pending::late() noexcept {
-    was_late = true;
-    boost::system::error_code ignored;
-    stream_.socket_.cancel(ignored);
+    stream_.finish_later(*this, wait_status::late);
 }
 
 void stream::cancel_reading() {
     reading_.cancelled = true;
-    boost::system::error_code ignored;
-    socket_.cancel(ignored);
+    finish_later(reading_, wait_status::cancelled);
 }
 
 void stream::close() {
-    reading_.disarm();
-    writing_.disarm();
-    boost::system::error_code ignored;
-    socket_.close(ignored);
+    finish_later(reading_, wait_status::cancelled);
+    finish_later(writing_, wait_status::cancelled);
+    if (descriptor_ < 0) return;
+    ready_.forget(*this);
+    ::close(std::exchange(descriptor_, -1));
 }
 
 void stream::close_with_reset() {
     const linger reset{1, 0};
-    if (socket_.is_open()) ::setsockopt(socket_.native_handle(), SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+    if (descriptor_ >= 0) ::setsockopt(descriptor_, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
     close();
 }
 
 void stream::shutdown_sending() {
-    if (socket_.is_open()) ::shutdown(socket_.native_handle(), SHUT_WR);
+    if (descriptor_ >= 0) ::shutdown(descriptor_, SHUT_WR);
 }
 
 }  // namespace weir::proxy

@@ -1,16 +1,18 @@
 // One non-blocking stream descriptor, TCP or unix. Reads and writes are tried at once, as plain system calls; only what
-// would block is waited for. One wait a direction at a time; the two directions may wait side by side.
+// would block is waited for (see readiness). One wait a direction at a time; the two directions may wait side by side.
 #pragma once
 
-#include <boost/asio/basic_stream_socket.hpp>
-#include <boost/asio/generic/stream_protocol.hpp>
+#include <boost/asio/post.hpp>
 #include <chrono>
 #include <cstdint>
 #include <span>
 #include <string_view>
+#include <utility>
 
 #include "proxy/awaitable.hpp"
 #include "proxy/deadlines.hpp"
+#include "proxy/readiness.hpp"
+#include "proxy/wait_handler.hpp"
 
 namespace weir::proxy {
 
@@ -25,37 +27,37 @@ struct io_result {
     io_status status = io_status::ok;
 };
 
-enum class wait_status : std::uint8_t { ready, late, cancelled };
-
-class stream {
+class stream final : readiness::watched {
   public:
-    using socket_type = asio::basic_stream_socket<asio::generic::stream_protocol, executor>;
-
     stream(asio::io_context& context, deadlines& lists)
-        : socket_(context), deadlines_(lists), reading_(*this), writing_(*this) {}
+        : context_(context),
+          ready_(asio::use_service<readiness>(context)),
+          deadlines_(lists),
+          reading_(*this),
+          writing_(*this) {}
+    ~stream() { close(); }
     stream(const stream&) = delete;
     stream& operator=(const stream&) = delete;
 
-    // Takes over a connected or connecting, non-blocking descriptor of `family`; closes it and says false on failure.
-    bool assign(int family, int descriptor);
-    bool is_open() const { return socket_.is_open(); }
-    int descriptor() { return socket_.native_handle(); }
+    // Takes over a connected or connecting, non-blocking descriptor; closes it and says false on failure.
+    bool assign(int descriptor);
+    bool is_open() const { return descriptor_ >= 0; }
+    int descriptor() { return descriptor_; }
 
     io_result try_read(std::span<char> into);
     io_result try_write(std::span<const std::string_view> buffers);
     // Nothing to read and not closed by the peer: what an idle connection must be.
     bool is_quiet();
 
-    awaitable<wait_status> wait_readable(std::chrono::milliseconds limit) {
-        return wait(reading_, socket_type::wait_read, limit);
-    }
-    awaitable<wait_status> wait_writable(std::chrono::milliseconds limit) {
-        return wait(writing_, socket_type::wait_write, limit);
-    }
+    awaitable<wait_status> wait_readable(std::chrono::milliseconds limit) { return wait(reading_, limit); }
+    awaitable<wait_status> wait_writable(std::chrono::milliseconds limit) { return wait(writing_, limit); }
     // The same by a handler and with the caller's own deadline, for the loop in which idle connections live.
     template <class Handler>
     void on_readable(Handler handler) {
-        socket_.async_wait(socket_type::wait_read, std::move(handler));
+        start(reading_, wait_handler([handler = std::move(handler)](wait_status status) mutable {
+                  handler(status == wait_status::ready ? boost::system::error_code()
+                                                       : boost::system::error_code(asio::error::operation_aborted));
+              }));
     }
 
     // The pending wait for reading, and every later one until resume_reading(), ends as cancelled.
@@ -73,19 +75,35 @@ class stream {
     class pending final : public deadline {
       public:
         explicit pending(stream& s) : stream_(s) {}
-        bool was_late = false;
+        wait_handler handler;
+        bool ready = false;  // an edge came, and nothing has said since that there is no more
         bool cancelled = false;
 
       private:
         void late() noexcept override;
         stream& stream_;
     };
-    awaitable<wait_status> wait(pending& p, socket_type::wait_type what, std::chrono::milliseconds limit);
+    struct begin_wait {
+        stream& self;
+        pending& which;
+        template <class Handler>
+        void operator()(Handler&& handler) const {
+            self.start(which, wait_handler(std::forward<Handler>(handler)));
+        }
+    };
+    awaitable<wait_status> wait(pending& p, std::chrono::milliseconds limit);
+    void start(pending& p, wait_handler handler);
+    void finish(pending& p, wait_status status);  // at once
+    void finish_later(pending& p, wait_status status);
+    void on_events(std::uint32_t events) override;
 
-    socket_type socket_;
+    asio::io_context& context_;
+    readiness& ready_;
     deadlines& deadlines_;
     pending reading_;
     pending writing_;
+    int descriptor_ = -1;
+    bool ended_ = false;  // the peer has said its last byte: no further edge will come
 };
 
 }  // namespace weir::proxy

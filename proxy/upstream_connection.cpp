@@ -58,7 +58,7 @@ awaitable<cause> upstream_connection::connect_to(const boost::asio::generic::str
         ::setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     }
     stream_.close();
-    if (!stream_.assign(family, descriptor)) co_return cause::connection_failed;
+    if (!stream_.assign(descriptor)) co_return cause::connection_failed;
     if (error == 0) co_return cause::none;
     const wait_status waited = co_await stream_.wait_writable(limit);
     if (waited == wait_status::ready) {

@@ -23,8 +23,8 @@ struct connected {
         int both[2];
         REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, both) == 0);
         ours = std::make_unique<upstream_connection>(loop.context, loop.deadlines, std::move(endpoint));
-        REQUIRE(ours->stream().assign(AF_UNIX, both[0]));
-        REQUIRE(theirs.assign(AF_UNIX, both[1]));
+        REQUIRE(ours->stream().assign(both[0]));
+        REQUIRE(theirs.assign(both[1]));
         address = ours.get();
     }
     // Whether our end was closed.

@@ -123,7 +123,7 @@ TEST_CASE("a stream holds one descriptor and closes what it cannot take", "[prox
     stream_pair pair(loop);
     stream_pair other(loop);
     const int second = ::dup(other.ours.descriptor());
-    CHECK_FALSE(pair.ours.assign(AF_UNIX, second));
+    CHECK_FALSE(pair.ours.assign(second));
     CHECK(::fcntl(second, F_GETFD) == -1);
     CHECK(pair.ours.is_open());
     pair.ours.close();

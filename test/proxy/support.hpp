@@ -129,8 +129,8 @@ struct stream_pair {
         } else {
             connect_tcp(both);
         }
-        REQUIRE(ours.assign(family, both[0]));
-        REQUIRE(theirs.assign(family, both[1]));
+        REQUIRE(ours.assign(both[0]));
+        REQUIRE(theirs.assign(both[1]));
     }
 
     proxy::stream ours;

@@ -79,8 +79,8 @@ struct exchange_with {
         : loop(l), connection(l.context, l.deadlines, endpoint_at({})), theirs(l.context, l.deadlines) {
         int both[2];
         REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, both) == 0);
-        REQUIRE(connection.stream().assign(AF_UNIX, both[0]));
-        REQUIRE(theirs.assign(AF_UNIX, both[1]));
+        REQUIRE(connection.stream().assign(both[0]));
+        REQUIRE(theirs.assign(both[1]));
         connection.begin(std::make_unique<read_buffer>());
     }
     cause receive_head(std::chrono::milliseconds limit = long_limit, http::verb method = http::verb::get) {
