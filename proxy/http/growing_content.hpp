@@ -18,17 +18,9 @@
 #include <vector>
 
 #include "proxy/http/content.hpp"
+#include "proxy/http/wakeable.hpp"
 
 namespace weir::http {
-
-// Something that waits and may be woken from any thread. wake() does not run the waiter's code itself.
-class wakeable {
-  public:
-    virtual void wake() noexcept = 0;
-
-  protected:
-    ~wakeable() = default;
-};
 
 enum class content_state : std::uint8_t {
     open,      // more may come
