@@ -1,8 +1,8 @@
 // One entry of an upstream's servers: what all workers share of it. Outlives reloads, as long as its address stays in
 // its upstream.
 //
-// The control thread alone writes the addresses; workers count on it with relaxed atomics and pass it over for a while
-// after it refused.
+// The control thread alone writes addresses, limits and the reasons why it gets no requests; workers count on it with
+// atomics, take and give back its slots, and pass it over for a while after it refused.
 #pragma once
 
 #include <atomic>
@@ -21,34 +21,68 @@ namespace weir::balancer {
 using clock = std::chrono::steady_clock;
 using address_list = std::vector<boost::asio::generic::stream_protocol::endpoint>;
 
+// Why an endpoint gets no requests; several may hold at a time.
+enum class out_of_use : std::uint8_t {
+    unresolved = 1,  // its name has no address
+    unhealthy = 2,   // active checks failed
+    ejected = 4,     // too many requests failed
+    draining = 8,    // by hand: what is under way ends
+    held_down = 16,  // by hand
+    gone = 32        // no longer in the configuration
+};
+
 class endpoint {
   public:
     // `id` is small, never used twice in a process, and indexes what workers keep per endpoint.
-    endpoint(std::uint32_t id, conf::address address) : id_(id), address_(std::move(address)) {}
+    endpoint(std::uint32_t id, conf::address address);
 
     std::uint32_t id() const { return id_; }
     const conf::address& address() const { return address_; }
     const std::string& name() const { return address_.text; }
+    // What sticky cookies say of it and the ring of consistent hashing is made of: from the address alone, so that it
+    // is the same after a restart.
+    std::uint64_t address_hash() const { return address_hash_; }
 
     // Where to connect, in the order to try; null or empty while the name does not resolve: the endpoint is down. Any
     // thread.
     std::shared_ptr<const address_list> addresses() const;
-    // The control thread. An empty list marks the endpoint down.
+    // The control thread. An empty list marks the endpoint unresolved.
     void set_addresses(std::shared_ptr<const address_list> addresses);
 
-    bool resolved() const { return resolved_.load(std::memory_order_relaxed); }
-    // After a refused connection: other endpoints are preferred until `now` + `pause`.
+    // Any thread.
+    bool resolved() const { return !is(out_of_use::unresolved); }
+    bool is(out_of_use why) const { return (reasons() & static_cast<std::uint8_t>(why)) != 0; }
+    std::uint8_t reasons() const { return out_of_use_.load(std::memory_order_relaxed); }
+    bool in_use() const { return reasons() == 0; }
+    // Up, and not passed over: it gets its share of requests.
+    bool usable(clock::time_point now) const { return in_use() && !passed_over(now); }
+    // May be tried when no endpoint is usable: it is there, and nobody took it out by hand.
+    bool last_resort() const;
+    // The control thread. One that comes back starts slowly, if `slow_start` says so.
+    void set(out_of_use why, bool holds, clock::time_point now);
+    // The control thread, from the settings.
+    void configure(std::optional<unsigned> max_in_flight, std::optional<std::chrono::milliseconds> slow_start);
+    // The share of its weight that it gets, in percent, 10 to 100: less after it came back. Any thread.
+    unsigned share_percent(clock::time_point now) const;
+
+    // After a refused connection, or a 503: other endpoints are preferred until `now` + `pause`. Any thread.
     void pass_over(clock::time_point now, clock::duration pause);
     bool passed_over(clock::time_point now) const {
         return now.time_since_epoch().count() < passed_over_until_.load(std::memory_order_relaxed);
     }
     void connected() { passed_over_until_.store(0, std::memory_order_relaxed); }
 
+    // A slot is the right to one request at a time. Any thread.
+    bool has_free_slot() const;
+    bool try_take_slot();
+    void give_back_slot() { in_flight_.fetch_sub(1); }
+    std::int64_t in_flight() const { return in_flight_.load(); }
+    std::optional<unsigned> max_in_flight() const;
+
     // For /status and the bound on idle connections. Any thread.
-    std::atomic<std::int64_t> in_flight{0};
     std::atomic<std::int64_t> idle_connections{0};
     std::atomic<std::uint64_t> requests{0};
-    std::atomic<std::uint64_t> failures{0};
+    std::atomic<std::uint64_t> failures{0};  // that are its own fault; passive health reads them
 
     // How long it keeps an idle connection, as far as is known: from Keep-Alive: timeout and from connections that it
     // closed. Starts at 1.5 s.
@@ -61,10 +95,16 @@ class endpoint {
   private:
     const std::uint32_t id_;
     const conf::address address_;
+    const std::uint64_t address_hash_;
     mutable std::mutex mutex_;  // of addresses_; taken only to connect
     std::shared_ptr<const address_list> addresses_;
-    std::atomic<bool> resolved_{false};
+    std::atomic<std::uint8_t> out_of_use_{static_cast<std::uint8_t>(out_of_use::unresolved)};
     std::atomic<clock::rep> passed_over_until_{0};
+    std::atomic<clock::rep> slow_since_{0};  // when it came back; 0: long ago
+    std::atomic<std::int64_t> slow_start_ms_{0};
+    // With the queue's count of who waits, one of the two orders matters: see queue.
+    std::atomic<std::int64_t> in_flight_{0};
+    std::atomic<std::int64_t> max_in_flight_{0};  // 0: no limit
     std::atomic<std::int64_t> idle_life_ms_{1500};
 };
 

@@ -20,35 +20,23 @@ void round_robin::follow(const upstream& among) {
     if (first && !standings_.empty()) {
         // A head start that is less than one weight changes who comes first and nothing else.
         const std::size_t index = start_ % standings_.size();
-        standings_[index].current = std::max(0, among.members[index].weight - 1);
-        if (among.members[index].weight == 1 && index > 0) standings_[index].current = 1;
+        standings_[index].current = std::max(0, among.members[index].weight * 100 - 1);
     }
 }
 
-endpoint* round_robin::pick(const upstream& among, clock::time_point now, std::span<const std::uint32_t> tried) {
-    follow(among);
-    for (const tier which : {tier::ready, tier::backup, tier::passed_over}) {
-        if (endpoint* chosen = pick_in(among, now, tried, which)) return chosen;
-    }
-    return nullptr;
-}
-
-endpoint* round_robin::pick_in(const upstream& among, clock::time_point now, std::span<const std::uint32_t> tried,
-                               tier which) {
+std::optional<std::size_t> round_robin::pick(const upstream& of, std::span<const candidate> among) {
+    follow(of);
     std::int64_t total = 0;
-    std::size_t best = among.members.size();
-    for (std::size_t i = 0; i < among.members.size(); ++i) {
-        const upstream::member& m = among.members[i];
-        const endpoint& e = *m.endpoint;
-        if (!e.resolved() || std::find(tried.begin(), tried.end(), e.id()) != tried.end()) continue;
-        if (which != tier::passed_over && (e.passed_over(now) || m.backup != (which == tier::backup))) continue;
-        standings_[i].current += m.weight;
-        total += m.weight;
-        if (best == among.members.size() || standings_[i].current > standings_[best].current) best = i;
+    std::optional<std::size_t> best;
+    for (std::size_t i = 0; i < among.size(); ++i) {
+        const candidate& c = among[i];
+        if (!c.has_slot) continue;
+        standings_[c.member].current += c.weight;
+        total += c.weight;
+        if (!best || standings_[c.member].current > standings_[among[*best].member].current) best = i;
     }
-    if (best == among.members.size()) return nullptr;
-    standings_[best].current -= total;
-    return among.members[best].endpoint.get();
+    if (best) standings_[among[*best].member].current -= total;
+    return best;
 }
 
 }  // namespace weir::balancer

@@ -1,15 +1,17 @@
 // Smooth weighted round-robin: endpoints in turn, each as often as its weight says, the heavy ones spread out.
-// O(endpoints) a choice.
+// O(endpoints) a choice. Weights may change with
+// each of them, as they do during a slow start.
 //
 // One object per worker and upstream, so no lock: the order is exact per worker only. Each starts at another place, or
 // all workers would ask the same endpoint first.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
-#include "balancer/upstream.hpp"
+#include "balancer/selection.hpp"
 
 namespace weir::balancer {
 
@@ -18,16 +20,11 @@ class round_robin {
     // `start` staggers the workers.
     explicit round_robin(std::uint32_t start = 0) : start_(start) {}
 
-    // The endpoint for the next attempt among those not in `tried`: one that is up and not passed over, backups when no
-    // other is; when all are passed over, one of those rather than none. Null when nothing is left. `tried` holds
-    // endpoint ids.
-    balancer::endpoint* pick(const upstream& among, clock::time_point now, std::span<const std::uint32_t> tried);
+    // Index in `among` of the candidate whose turn it is, of those with a free slot; nothing when none has one.
+    std::optional<std::size_t> pick(const upstream& of, std::span<const candidate> among);
 
   private:
-    enum class tier { ready, backup, passed_over };
-    balancer::endpoint* pick_in(const upstream& among, clock::time_point now, std::span<const std::uint32_t> tried,
-                                tier which);
-    void follow(const upstream& among);
+    void follow(const upstream& of);
 
     struct standing {
         std::uint32_t id;

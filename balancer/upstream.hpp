@@ -1,5 +1,5 @@
-// A named group of endpoints with one policy, as one configuration has it. Immutable, but for the counters that it
-// shares with the upstream of that name in the configurations before and after.
+// A named group of endpoints with one policy, as one configuration has it. Immutable, but for the counters and the
+// queue that it shares with the upstream of that name in the configurations before and after.
 #pragma once
 
 #include <cstdint>
@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "balancer/endpoint.hpp"
+#include "balancer/queue.hpp"
 #include "balancer/retry.hpp"
 #include "conf/settings.hpp"
 
@@ -25,6 +26,7 @@ struct upstream {
     conf::upstream_settings settings;
     std::vector<member> members;
     std::shared_ptr<retry_budget> budget;
+    std::shared_ptr<balancer::queue> queue;
 };
 
 }  // namespace weir::balancer

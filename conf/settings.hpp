@@ -75,6 +75,9 @@ struct client_settings {
     milliseconds read_timeout{30'000};
     // Default: 30s. The client takes no byte for this long.
     milliseconds write_timeout{30'000};
+    // Default: off (empty). 1B to 1GiB a second, averaged over 10 s in which weir waited for the client: a transfer of
+    // content below it, in either direction, is dropped.
+    std::optional<std::uint64_t> min_rate_bytes;
     // Default: auto (empty), what RLIMIT_NOFILE allows. 1 to 10,000,000 client connections over all workers.
     std::optional<std::uint64_t> max_connections;
     // Default: 32KiB. 1KiB to 64KiB: request line and fields together; 431 or 414 beyond it.
@@ -89,14 +92,15 @@ struct client_settings {
     bool operator==(const client_settings&) const = default;
 };
 
-// How far content may run ahead of who takes it, on one route. Resolved by the loader: a route's own value or that of
+// Where content on its way is kept, on one route. Resolved by the loader: a route's own value or that of
 // the top-level `buffering`.
 struct route_buffering {
-    // Default: 64KiB. Memory for the content of one request, read before an endpoint is taken. Empty: off, content is
-    // streamed to the endpoint as it comes, and Expect: 100-continue and early answers are relayed.
+    // Default: 64KiB. Memory for the content of one request, which is read whole before an endpoint is taken; what is
+    // more goes to the spool. Empty: off, content is streamed to the endpoint as it comes, and Expect: 100-continue and
+    // early answers are relayed.
     std::optional<std::uint64_t> request_bytes = 64 * kibibyte;
-    // Default: 256KiB. Memory for one response read ahead of its client. Empty: off, the client's pace holds the
-    // endpoint.
+    // Default: 256KiB. Memory for one response read ahead of its client; what is more goes to the spool. Empty: off,
+    // the client's pace holds the endpoint.
     std::optional<std::uint64_t> response_bytes = 256 * kibibyte;
 
     bool operator==(const route_buffering&) const = default;
@@ -106,6 +110,11 @@ struct buffering_settings {
     route_buffering content;  // `request` and `response`, for routes that do not say otherwise
     // Default: 64MiB. 1MiB or more: memory for content on its way, over all transfers and workers.
     std::uint64_t memory_max_bytes = 64 * mebibyte;
+    // Default: /var/tmp. An absolute path: the folder of the spool, which holds what memory does not.
+    std::string spool_dir = "/var/tmp";
+    // Default: 10GiB. 1MiB or more: disk for content on its way, over all workers. Empty: off, there is no spool, and
+    // what memory does not hold waits.
+    std::optional<std::uint64_t> spool_max_bytes = 10 * gibibyte;
 
     bool operator==(const buffering_settings&) const = default;
 };
@@ -123,6 +132,8 @@ struct server_settings {
     conf::address address;
     unsigned weight = 1;  // default: 1. 1 to 1000: its share of the requests, relative to the others
     bool backup = false;  // default: false. Used only while no server that is not a backup is up
+    // Requests at once, over all workers, 1 to 100,000; empty: off. The upstream's, unless the server says otherwise.
+    std::optional<unsigned> max_in_flight;
 
     bool operator==(const server_settings&) const = default;
 };
@@ -157,6 +168,54 @@ struct retry_settings {
     bool operator==(const retry_settings&) const = default;
 };
 
+// Who gets the next request.
+enum class balance_policy {
+    round_robin,     // in turn, by weight
+    least_requests,  // who has the fewest under way, by weight
+    hash             // the same server for the same `hash_on`
+};
+
+// What requests share that go to the same server, for balance: hash.
+struct hash_source {
+    enum class kind { uri, client, header, cookie };
+
+    kind type = kind::uri;  // default: uri, host and target; client: its address
+    std::string name;       // of the field or the cookie
+
+    bool operator==(const hash_source&) const = default;
+};
+
+// Who waits while every server that may be asked has max_in_flight requests.
+struct queue_settings {
+    unsigned length = 1000;        // default: 1000. 1 to 1,000,000 requests; then 503
+    milliseconds timeout{10'000};  // default: 10s. The longest that a request waits; then 503
+
+    bool operator==(const queue_settings&) const = default;
+};
+
+// Active health checks.
+struct health_settings {
+    std::string path = "/";        // default: /. The target that is asked for with GET
+    milliseconds interval{2'000};  // default: 2s. Between two checks of a server
+    milliseconds timeout{1'000};   // default: 1s. For one check in all
+    unsigned rise = 2;             // default: 2. 1 to 100: good checks in a row after which a server is up
+    unsigned fall = 3;             // default: 3. 1 to 100: bad ones after which it is down
+    unsigned expect_from = 200;    // default: 200-399. Statuses, both included, that are good
+    unsigned expect_to = 399;
+
+    bool operator==(const health_settings&) const = default;
+};
+
+// Passive health: a server that fails too often gets no requests for a while.
+struct eject_settings {
+    unsigned failures = 5;          // default: 5. 1 to 1,000: so many failures
+    milliseconds window{10'000};    // default: 10s. within this time
+    milliseconds duration{10'000};  // default: 10s. For so long; twice, three times ... as long when it happens again
+    unsigned max_ejected_percent = 50;  // default: 50%. 0 to 100: of the upstream's servers at a time; never a lone one
+
+    bool operator==(const eject_settings&) const = default;
+};
+
 // The Host that the upstream sees.
 struct host_rule {
     enum class kind { preserve, server, literal };
@@ -172,10 +231,19 @@ struct upstream_settings {
     // At least one; no two with the same address; in the order of the file, those of `servers_file` after the others
     // (the loader has read it, so it does not appear here).
     std::vector<server_settings> servers;
-    // `balance` is round_robin, weighted and smooth: the only policy so far.
+    balance_policy balance = balance_policy::round_robin;  // default: round_robin
+    hash_source hash_on;                                   // default: uri; for balance: hash
+    // Default: off (empty). The name of the cookie that keeps a client at one server while that is up.
+    std::optional<std::string> sticky_cookie;
+    // Default: 1000 and 10s, which matter only with max_in_flight. Empty: off, nobody waits.
+    std::optional<queue_settings> queue = queue_settings{};
     std::optional<keepalive_settings> keepalive = keepalive_settings{};  // empty: off, a connection for each request
     timeout_settings timeouts;
     retry_settings retry;
+    std::optional<health_settings> health;  // default: off
+    // Default: off. How long a server that came back gets less than its share, which grows from a tenth to all of it.
+    std::optional<milliseconds> slow_start;
+    std::optional<eject_settings> eject = eject_settings{};  // default: on
     host_rule host;
 
     bool operator==(const upstream_settings&) const = default;
@@ -239,12 +307,16 @@ struct header_rule {
     bool operator==(const header_rule&) const = default;
 };
 
+// In the upstream's queue: who has a higher one goes first.
+enum class priority { low, normal, high };
+
 // The first route whose host and path match takes the request; none: 404.
 struct route_settings {
     std::string host = "*";  // default: "*". A name, "*.suffix", or "*" for any; lower case, without a port
     std::string path = "/";  // default: "/". A prefix by whole segments ("/a" matches /a and /a/b, not /ab), or if
     bool exact = false;      // `exact` ("= /a" in the file) the one path itself
     std::string upstream;    // a key of settings::upstreams
+    conf::priority priority = conf::priority::normal;                    // default: normal
     std::optional<route_cache_settings> cache = route_cache_settings{};  // empty: off, nothing is looked up or stored
     std::optional<rewrite_settings> rewrite;                             // default: off
     std::vector<header_rule> request_headers;                            // in the order of the file

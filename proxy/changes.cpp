@@ -63,7 +63,7 @@ upstream_status describe(const balancer::upstream& upstream, const upstream_coun
             of.state = "passed over";
             of.reason = "it refused a connection less than a second ago";
         }
-        of.in_flight = static_cast<std::uint64_t>(std::max<std::int64_t>(0, endpoint.in_flight.load()));
+        of.in_flight = static_cast<std::uint64_t>(std::max<std::int64_t>(0, endpoint.in_flight()));
         of.idle_connections = static_cast<std::uint64_t>(std::max<std::int64_t>(0, endpoint.idle_connections.load()));
         of.requests = endpoint.requests.load();
         of.failures = endpoint.failures.load();

@@ -46,7 +46,7 @@ awaitable<cause> exchange::fetch() {
     std::shared_ptr<balancer::endpoint> endpoint;
     bool same = false;
     for (;;) {
-        if (!same) endpoint = worker_.pick(upstream, tried_);
+        if (!same) endpoint = worker_.choose(upstream, tried_, {}).endpoint;
         if (!endpoint && last == cause::connection_timeout && !second_round_) {
             // CherryPy's queue takes five: a SYN beyond them is dropped, and the kernel tries again after a second.
             second_round_ = true;
@@ -102,7 +102,7 @@ awaitable<cause> exchange::attempt(std::shared_ptr<balancer::endpoint> to, bool 
     fetch_finished_ = false;
     request_sent_ = false;
     asked_ = steady::now();
-    to->in_flight.fetch_add(1, std::memory_order_relaxed);
+    if (new_connection) to->try_take_slot();
     to->requests.fetch_add(1, std::memory_order_relaxed);
     cause why = co_await open_connection(to, new_connection);
     if (why == cause::none) why = co_await send_request();
@@ -382,7 +382,7 @@ awaitable<void> exchange::pull_response() {
 void exchange::finish_fetch(bool whole) {
     if (fetch_finished_ || !report_.endpoint) return;
     fetch_finished_ = true;
-    report_.endpoint->in_flight.fetch_sub(1, std::memory_order_relaxed);
+    balancer::release_slot(*in_.route.upstream, report_.endpoint, coarse_now());
     report_.upstream_duration = std::chrono::duration_cast<std::chrono::microseconds>(steady::now() - asked_);
     if (content_ && !whole) content_->fail();
     if (!connection_) return;

@@ -244,7 +244,7 @@ void server::apply(configuration next) {
     budget_.set_limit(settings.buffering.memory_max_bytes);
     cache_.apply(settings.cache);
     set_connection_limit(settings);
-    const std::vector<std::uint32_t> gone = registry_.keep_only(current_->upstreams);
+    const std::vector<std::uint32_t> gone = registry_.put_to_use(current_->upstreams);
     for (const auto& worker : workers_) worker->apply(current_, gone);
     serve_listeners(next.opened);
     for (auto listener = listeners_.begin(); listener != listeners_.end();) {

@@ -12,6 +12,7 @@ std::map<std::string, upstream_in_use> upstream_registry::make(const conf::setti
             known->second = {.id = next_upstream_++,
                              .counters = std::make_shared<upstream_counters>(workers_),
                              .budget = std::make_shared<balancer::retry_budget>(),
+                             .queue = std::make_shared<balancer::queue>(),
                              .endpoints = {}};
         }
         entry& own = known->second;
@@ -20,6 +21,7 @@ std::map<std::string, upstream_in_use> upstream_registry::make(const conf::setti
         upstream->id = own.id;
         upstream->settings = wanted;
         upstream->budget = own.budget;
+        upstream->queue = own.queue;
         for (const conf::server_settings& server : wanted.servers) {
             std::shared_ptr<balancer::endpoint>& endpoint = own.endpoints[server.address.text];
             if (!endpoint) endpoint = std::make_shared<balancer::endpoint>(next_endpoint_++, server.address);
@@ -30,7 +32,7 @@ std::map<std::string, upstream_in_use> upstream_registry::make(const conf::setti
     return made;
 }
 
-std::vector<std::uint32_t> upstream_registry::keep_only(const std::map<std::string, upstream_in_use>& now) {
+std::vector<std::uint32_t> upstream_registry::put_to_use(const std::map<std::string, upstream_in_use>& now) {
     std::vector<std::uint32_t> gone;
     for (auto known = known_.begin(); known != known_.end();) {
         const auto used = now.find(known->first);
@@ -38,10 +40,19 @@ std::vector<std::uint32_t> upstream_registry::keep_only(const std::map<std::stri
             const bool stays = used != now.end() &&
                                std::any_of(used->second.upstream->members.begin(), used->second.upstream->members.end(),
                                            [&](const auto& m) { return m.endpoint == own.second; });
-            if (!stays) gone.push_back(own.second->id());
-            return !stays;
+            if (stays) return false;
+            own.second->set(balancer::out_of_use::gone, true, balancer::clock::time_point::min());
+            gone.push_back(own.second->id());
+            return true;
         });
         known = used == now.end() ? known_.erase(known) : std::next(known);
+    }
+    for (const auto& [name, used] : now) {
+        const balancer::upstream& upstream = *used.upstream;
+        for (std::size_t i = 0; i < upstream.members.size(); ++i)
+            upstream.members[i].endpoint->configure(upstream.settings.servers[i].max_in_flight,
+                                                    upstream.settings.slow_start);
+        balancer::offer_free_slots(upstream, balancer::clock::now());
     }
     return gone;
 }

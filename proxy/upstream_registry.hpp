@@ -21,14 +21,16 @@ class upstream_registry {
     // The upstreams of `settings`, with the endpoints that are known already where the addresses are the same. Changes
     // nothing that is in use.
     std::map<std::string, upstream_in_use> make(const conf::settings& settings);
-    // Forgets what `now` does not use and returns the ids of the endpoints that went.
-    std::vector<std::uint32_t> keep_only(const std::map<std::string, upstream_in_use>& now);
+    // `now` is in use from here on: its limits hold, and what it does not use is forgotten. Returns the ids of the
+    // endpoints that went.
+    std::vector<std::uint32_t> put_to_use(const std::map<std::string, upstream_in_use>& now);
 
   private:
     struct entry {
         std::uint32_t id;
         std::shared_ptr<upstream_counters> counters;
         std::shared_ptr<balancer::retry_budget> budget;
+        std::shared_ptr<balancer::queue> queue;
         std::map<std::string, std::shared_ptr<balancer::endpoint>> endpoints;  // by address
     };
     std::size_t workers_;

@@ -134,14 +134,10 @@ void worker::remove(client_connection& connection) {
     if (draining_) asio::post(context_, [this] { maybe_drained(); });
 }
 
-std::shared_ptr<balancer::endpoint> worker::pick(const balancer::upstream& upstream,
-                                                 std::span<const std::uint32_t> tried) {
-    while (turns_.size() <= upstream.id) turns_.emplace_back(index_);
-    const balancer::endpoint* chosen = turns_[upstream.id].pick(upstream, coarse_now(), tried);
-    for (const balancer::upstream::member& m : upstream.members) {
-        if (m.endpoint.get() == chosen) return m.endpoint;
-    }
-    return nullptr;
+balancer::choice worker::choose(const balancer::upstream& upstream, std::span<const std::uint32_t> tried,
+                                const balancer::affinity& request) {
+    while (selectors_.size() <= upstream.id) selectors_.emplace_back(index_);
+    return selectors_[upstream.id].choose(upstream, coarse_now(), tried, request);
 }
 
 void worker::write_request_id(std::string& out) {

@@ -11,7 +11,7 @@
 #include <thread>
 #include <vector>
 
-#include "balancer/round_robin.hpp"
+#include "balancer/selector.hpp"
 #include "cache/cache.hpp"
 #include "proxy/access_log.hpp"
 #include "proxy/awaitable.hpp"
@@ -76,8 +76,9 @@ class worker {
     std::unique_ptr<read_buffer> take_buffer() { return buffers_.take(); }
     void give_back_buffer(std::unique_ptr<read_buffer> b) { buffers_.give_back(std::move(b)); }
 
-    // The endpoint for the next attempt; null when every one was tried or none is up.
-    std::shared_ptr<balancer::endpoint> pick(const balancer::upstream& upstream, std::span<const std::uint32_t> tried);
+    // The endpoint for the next attempt, with a slot of it.
+    balancer::choice choose(const balancer::upstream& upstream, std::span<const std::uint32_t> tried,
+                            const balancer::affinity& request);
     // 32 hexadecimal digits, unpredictable enough to be unique.
     void write_request_id(std::string& out);
     // `connection` has ended: destroys it.
@@ -98,7 +99,7 @@ class worker {
     free_list<request_context> contexts_;
     free_list<read_buffer> buffers_;
     connection_pool pool_;
-    std::vector<balancer::round_robin> turns_;  // by upstream id
+    std::vector<balancer::selector> selectors_;  // by upstream id
     std::shared_ptr<const snapshot> current_;
     boost::intrusive::list<client_connection, boost::intrusive::base_hook<connection_hook>> connections_;
     std::vector<std::unique_ptr<listener>> listeners_;

@@ -1,4 +1,4 @@
-#include "balancer/round_robin.hpp"
+#include "balancer/selector.hpp"
 
 #include <catch2/catch.hpp>
 #include <map>
@@ -13,10 +13,17 @@ namespace {
 
 const clock::time_point now{std::chrono::hours(1)};
 
-std::string picks(round_robin& turns, const upstream& among, int count) {
+// Whom a request that holds no slot afterwards gets; null: nobody.
+endpoint* pick(selector& turns, const upstream& among, clock::time_point at, std::span<const std::uint32_t> tried) {
+    const choice made = turns.choose(among, at, tried, {});
+    if (made.endpoint) made.endpoint->give_back_slot();
+    return made.endpoint.get();
+}
+
+std::string picks(selector& turns, const upstream& among, int count) {
     std::string order;
     for (int i = 0; i < count; ++i) {
-        const endpoint* chosen = turns.pick(among, now, {});
+        const endpoint* chosen = pick(turns, among, now, {});
         order += chosen ? static_cast<char>('a' + chosen->id()) : '-';
     }
     return order;
@@ -26,13 +33,13 @@ std::string picks(round_robin& turns, const upstream& among, int count) {
 
 TEST_CASE("round robin takes endpoints in turn", "[balancer][round_robin]") {
     const upstream among = make_upstream({{}, {}, {}});
-    round_robin turns;
+    selector turns;
     CHECK(picks(turns, among, 9) == "abcabcabc");
 }
 
 TEST_CASE("weights are kept exactly and spread out smoothly", "[balancer][round_robin]") {
     const upstream among = make_upstream({{.weight = 5}, {.weight = 1}, {.weight = 1}});
-    round_robin turns(1);
+    selector turns(1);
     const std::string order = picks(turns, among, 70);
     CHECK(std::count(order.begin(), order.end(), 'a') == 50);
     CHECK(std::count(order.begin(), order.end(), 'b') == 10);
@@ -45,7 +52,7 @@ TEST_CASE("workers start at different endpoints", "[balancer][round_robin]") {
     const upstream among = make_upstream({{}, {}, {}, {}});
     std::set<char> first;
     for (std::uint32_t worker = 0; worker < 4; ++worker) {
-        round_robin turns(worker);
+        selector turns(worker);
         const std::string order = picks(turns, among, 8);
         first.insert(order[0]);
         for (const char each : {'a', 'b', 'c', 'd'}) CHECK(std::count(order.begin(), order.end(), each) == 2);
@@ -55,7 +62,7 @@ TEST_CASE("workers start at different endpoints", "[balancer][round_robin]") {
 
 TEST_CASE("backups serve only when no other endpoint is up", "[balancer][round_robin]") {
     const upstream among = make_upstream({{}, {.backup = true}, {.backup = true}});
-    round_robin turns;
+    selector turns;
     CHECK(picks(turns, among, 3) == "aaa");
 
     SECTION("the main one refused") {
@@ -68,40 +75,40 @@ TEST_CASE("backups serve only when no other endpoint is up", "[balancer][round_r
     }
     SECTION("it was tried for this request") {
         const std::uint32_t tried[] = {0};
-        CHECK(turns.pick(among, now, tried)->id() != 0);
+        CHECK(pick(turns, among, now, tried)->id() != 0);
     }
 }
 
 TEST_CASE("an endpoint that refused is passed over until its pause ends", "[balancer][round_robin]") {
     const upstream among = make_upstream({{}, {}});
-    round_robin turns;
+    selector turns;
     among.members[0].endpoint->pass_over(now, std::chrono::seconds(1));
     CHECK(picks(turns, among, 3) == "bbb");
     std::set<std::uint32_t> later;
-    for (int i = 0; i < 4; ++i) later.insert(turns.pick(among, now + std::chrono::milliseconds(1001), {})->id());
+    for (int i = 0; i < 4; ++i) later.insert(pick(turns, among, now + std::chrono::milliseconds(1001), {})->id());
     CHECK(later.size() == 2);
 }
 
 TEST_CASE("when all are passed over one is tried rather than none", "[balancer][round_robin]") {
     const upstream among = make_upstream({{}, {}});
-    round_robin turns;
+    selector turns;
     for (const auto& m : among.members) m.endpoint->pass_over(now, std::chrono::seconds(1));
-    CHECK(turns.pick(among, now, {}) != nullptr);
+    CHECK(pick(turns, among, now, {}) != nullptr);
 }
 
 TEST_CASE("nothing is left when every endpoint was tried or is down", "[balancer][round_robin]") {
     const upstream among = make_upstream({{}, {}});
-    round_robin turns;
+    selector turns;
     const std::uint32_t both[] = {0, 1};
-    CHECK(turns.pick(among, now, both) == nullptr);
+    CHECK(pick(turns, among, now, both) == nullptr);
     for (const auto& m : among.members) m.endpoint->set_addresses(nullptr);
-    CHECK(turns.pick(among, now, {}) == nullptr);
-    CHECK(turns.pick(upstream{}, now, {}) == nullptr);
+    CHECK(pick(turns, among, now, {}) == nullptr);
+    CHECK(pick(turns, upstream{}, now, {}) == nullptr);
 }
 
 TEST_CASE("a reload that adds and removes endpoints keeps the turns fair", "[balancer][round_robin]") {
     upstream among = make_upstream({{}, {}});
-    round_robin turns;
+    selector turns;
     picks(turns, among, 3);
     among.members.push_back({make_endpoint(2), 1, false});
     among.members.erase(among.members.begin());

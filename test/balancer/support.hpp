@@ -33,6 +33,7 @@ inline upstream make_upstream(const std::vector<line>& lines) {
     made.name = "app";
     for (std::uint32_t id = 0; id < lines.size(); ++id) made.members.push_back({make_endpoint(id), lines[id].weight, lines[id].backup});
     made.budget = std::make_shared<retry_budget>();
+    made.queue = std::make_shared<queue>();
     return made;
 }
 

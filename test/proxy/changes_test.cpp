@@ -67,7 +67,8 @@ TEST_CASE("an upstream is described with the state of its endpoints", "[proxy][c
         member.endpoint->set_addresses(std::make_shared<const balancer::address_list>(1));
     }
     balancer::endpoint& first = *upstream->members[0].endpoint;
-    first.in_flight = 2;
+    first.try_take_slot();
+    first.try_take_slot();
     first.idle_connections = -1;  // between two relaxed updates
     first.requests = 30;
     first.failures = 4;

@@ -49,7 +49,7 @@ TEST_CASE("upstreams are made as the settings say", "[proxy][upstream_registry]"
 TEST_CASE("what stays in the settings stays over a reload", "[proxy][upstream_registry][reload]") {
     upstream_registry registry(1);
     const auto before = registry.make(make_settings({{"app", {"127.0.0.1:9001", "127.0.0.1:9002"}}}));
-    CHECK(registry.keep_only(before).empty());
+    CHECK(registry.put_to_use(before).empty());
     const std::uint32_t second = endpoint_of(before, "app", 1)->id();
 
     auto changed = make_settings({{"app", {"127.0.0.1:9003", "127.0.0.1:9001"}}});
@@ -62,8 +62,8 @@ TEST_CASE("what stays in the settings stays over a reload", "[proxy][upstream_re
     CHECK(now.at("app").upstream->budget == before.at("app").upstream->budget);
     CHECK(now.at("app").counters == before.at("app").counters);
 
-    CHECK(registry.keep_only(now) == std::vector<std::uint32_t>{second});
-    CHECK(registry.keep_only(now).empty());
+    CHECK(registry.put_to_use(now) == std::vector<std::uint32_t>{second});
+    CHECK(registry.put_to_use(now).empty());
 }
 
 TEST_CASE("an endpoint is one of its upstream's", "[proxy][upstream_registry]") {
@@ -71,15 +71,15 @@ TEST_CASE("an endpoint is one of its upstream's", "[proxy][upstream_registry]") 
     const auto made = registry.make(make_settings({{"a", {"127.0.0.1:9001"}}, {"b", {"127.0.0.1:9001"}}}));
     CHECK(endpoint_of(made, "a", 0) != endpoint_of(made, "b", 0));
     const auto now = registry.make(make_settings({{"b", {"127.0.0.1:9001"}}}));
-    CHECK(registry.keep_only(now) == std::vector<std::uint32_t>{endpoint_of(made, "a", 0)->id()});
+    CHECK(registry.put_to_use(now) == std::vector<std::uint32_t>{endpoint_of(made, "a", 0)->id()});
 }
 
 TEST_CASE("what was gone comes back as another", "[proxy][upstream_registry][reload]") {
     upstream_registry registry(1);
     const auto first = registry.make(make_settings({{"app", {"127.0.0.1:9001"}}}));
-    registry.keep_only(first);
+    registry.put_to_use(first);
     const auto without = registry.make(make_settings({{"other", {"127.0.0.1:9001"}}}));
-    CHECK(registry.keep_only(without).size() == 1);
+    CHECK(registry.put_to_use(without).size() == 1);
     const auto again = registry.make(make_settings({{"app", {"127.0.0.1:9001"}}, {"other", {"127.0.0.1:9001"}}}));
     CHECK(endpoint_of(again, "app", 0)->id() > endpoint_of(without, "other", 0)->id());
     CHECK(again.at("app").upstream->id > without.at("other").upstream->id);
@@ -91,7 +91,7 @@ TEST_CASE("settings that were never applied leave nothing behind", "[proxy][upst
     const auto applied = registry.make(make_settings({{"app", {"127.0.0.1:9001"}}}));
     const auto refused = registry.make(make_settings({{"app", {"127.0.0.1:9002"}}, {"new", {"127.0.0.1:9003"}}}));
     CHECK(endpoint_of(applied, "app", 0)->name() == "127.0.0.1:9001");
-    CHECK(registry.keep_only(applied).size() == 2);
+    CHECK(registry.put_to_use(applied).size() == 2);
     const auto next = registry.make(make_settings({{"app", {"127.0.0.1:9001"}}}));
     CHECK(endpoint_of(next, "app", 0) == endpoint_of(applied, "app", 0));
 }

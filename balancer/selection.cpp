@@ -1,0 +1,53 @@
+#include "balancer/selection.hpp"
+
+#include <algorithm>
+
+namespace weir::balancer {
+
+namespace {
+
+enum class tier : std::uint8_t { ready, backup, last_resort };
+
+bool belongs(const upstream::member& m, tier which, clock::time_point now) {
+    switch (which) {
+        case tier::ready:
+            return !m.backup && m.endpoint->usable(now);
+        case tier::backup:
+            return m.backup && m.endpoint->usable(now);
+        case tier::last_resort:
+            break;
+    }
+    return m.endpoint->last_resort();
+}
+
+}  // namespace
+
+void gather_candidates(const upstream& among, clock::time_point now, std::span<const std::uint32_t> tried,
+                       std::vector<candidate>& out) {
+    out.clear();
+    for (const tier which : {tier::ready, tier::backup, tier::last_resort}) {
+        for (std::uint32_t i = 0; i < among.members.size(); ++i) {
+            const upstream::member& m = among.members[i];
+            if (!belongs(m, which, now) || std::ranges::find(tried, m.endpoint->id()) != tried.end()) continue;
+            out.push_back({.member = i,
+                           .weight = std::int64_t{m.weight} * m.endpoint->share_percent(now),
+                           .has_slot = m.endpoint->has_free_slot()});
+        }
+        if (!out.empty()) return;
+    }
+}
+
+bool takes_turns(const upstream& among, const endpoint& one, clock::time_point now) {
+    for (const tier which : {tier::ready, tier::backup, tier::last_resort}) {
+        bool any = false;
+        for (const upstream::member& m : among.members) {
+            if (!belongs(m, which, now)) continue;
+            if (m.endpoint.get() == &one) return true;
+            any = true;
+        }
+        if (any) return false;
+    }
+    return false;
+}
+
+}  // namespace weir::balancer

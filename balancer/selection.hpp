@@ -1,0 +1,30 @@
+// Who may get the next attempt, before a policy chooses among them.
+//
+// Endpoints that are usable and no backups come first; backups when there is none of those; and when nobody is usable
+// (all are down, or were tried), whoever nobody took out by hand: to try is better than to refuse. An endpoint without
+// a free slot stays in its group, or a full group would send its requests to the backups.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "balancer/upstream.hpp"
+
+namespace weir::balancer {
+
+struct candidate {
+    std::uint32_t member = 0;  // index in upstream::members
+    std::int64_t weight = 0;   // 100 times the configured one; less during a slow start
+    bool has_slot = true;      // fewer than max_in_flight requests are under way
+};
+
+// Replaces `out`. `tried` holds endpoint ids, which are left out. Pure but for the endpoints' atomics.
+void gather_candidates(const upstream& among, clock::time_point now, std::span<const std::uint32_t> tried,
+                       std::vector<candidate>& out);
+
+// True if a request that has tried nobody would have `one` among its candidates: a slot of it that became free may go
+// to who waits.
+bool takes_turns(const upstream& among, const endpoint& one, clock::time_point now);
+
+}  // namespace weir::balancer

@@ -1,0 +1,47 @@
+// Chooses the endpoint for an attempt and takes a slot of it: a sticky client's endpoint, or what the upstream's policy
+// says of the candidates (see selection.hpp).
+//
+// One object per worker and upstream, so no lock.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "balancer/round_robin.hpp"
+#include "balancer/selection.hpp"
+
+namespace weir::balancer {
+
+// What a request brings along.
+struct affinity {
+    std::uint64_t hash = 0;               // for balance: hash, of what hash_on says
+    std::optional<std::uint64_t> sticky;  // an endpoint's address_hash(), from the cookie
+};
+
+struct choice {
+    std::shared_ptr<balancer::endpoint> endpoint;  // its slot is the caller's; null: none
+    // With no endpoint: the sticky one that is worth waiting for, or null.
+    const balancer::endpoint* wait_for = nullptr;
+    bool full = false;  // with no endpoint: there are candidates, but none has a free slot
+};
+
+class selector {
+  public:
+    // `start` staggers the workers.
+    explicit selector(std::uint32_t start = 0) : turns_(start) {}
+
+    // `tried` holds endpoint ids, which are left out.
+    choice choose(const upstream& among, clock::time_point now, std::span<const std::uint32_t> tried,
+                  const affinity& request);
+
+  private:
+    std::optional<std::size_t> pick(const upstream& among, const affinity& request);
+
+    round_robin turns_;
+    std::vector<candidate> candidates_;  // kept for its capacity
+};
+
+}  // namespace weir::balancer
