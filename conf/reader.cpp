@@ -45,6 +45,8 @@ std::optional<std::uint64_t> parse(std::string_view text, quantity what, std::st
             return parse_percent(text, why);
         case quantity::bytes:
             return parse_size(text, why);
+        case quantity::rate:
+            return parse_rate(text, why);
         case quantity::duration:
         case quantity::whole_seconds:
             break;
@@ -66,6 +68,8 @@ std::string show(std::uint64_t value, quantity what) {
             return std::to_string(value) + "%";
         case quantity::bytes:
             return size_text(value);
+        case quantity::rate:
+            return rate_text(value);
         case quantity::duration:
             return duration_text(std::chrono::milliseconds(value));
         case quantity::whole_seconds:

@@ -25,6 +25,7 @@ enum class quantity {
     whole,
     percent,
     bytes,
+    rate,          // bytes a second
     duration,      // milliseconds
     whole_seconds  // written as a duration, in seconds
 };
@@ -76,6 +77,22 @@ class mapping_reader {
 
     // Has `read` take the keys of the mapping at `key`, and refuses the others.
     void section(std::string_view key, const std::function<void(mapping_reader&)>& read);
+
+    // The same where the mapping may be off, which empties `out`; `read` takes the keys into what was in `out`, or into
+    // the defaults of a Section.
+    template <class Section, class Read>
+    void section_or_off(std::string_view key, std::optional<Section>& out, Read read) {
+        const node* value = take(key);
+        if (value == nullptr) return;
+        if (value->is_scalar() && value->text == "off") {
+            out.reset();
+            return;
+        }
+        if (!out) out.emplace();
+        mapping_reader inner(*value, path_of(key), report_);
+        read(inner, *out);
+        inner.finish();
+    }
 
     // Each entry of the list at `key`; a scalar or a map stands for a list of itself if `allow_one`.
     void list(std::string_view key, bool allow_one, const std::function<void(const node&)>& each);

@@ -89,6 +89,23 @@ std::optional<std::uint64_t> parse_size(std::string_view text, std::string& why)
     return parse_with_unit(text, size_units, most, "size", "512B, 64KiB, 256MiB or 1GiB", why);
 }
 
+std::optional<std::uint64_t> parse_rate(std::string_view text, std::string& why) {
+    constexpr std::string_view a_second = "/s";
+    std::string unused;
+    const auto size =
+        text.ends_with(a_second) ? parse_size(text.substr(0, text.size() - a_second.size()), unused) : std::nullopt;
+    if (!size) why = in_quotes(text) + " is no rate; write a size a second, such as 1KiB/s";
+    return size;
+}
+
+std::optional<unsigned> parse_status(std::string_view text, std::string& why) {
+    std::string unused;
+    const auto status = parse_whole(text, unused);
+    if (status && *status >= 200 && *status <= 599) return static_cast<unsigned>(*status);
+    why = in_quotes(text) + " is no status from 200 to 599";
+    return std::nullopt;
+}
+
 std::optional<unsigned> parse_percent(std::string_view text, std::string& why) {
     std::string unused;
     const bool has_sign = !text.empty() && text.back() == '%';
@@ -106,6 +123,10 @@ std::string duration_text(std::chrono::milliseconds value) {
 
 std::string size_text(std::uint64_t bytes) {
     return with_largest_unit(bytes, std::span(size_units).first(4));
+}
+
+std::string rate_text(std::uint64_t bytes_a_second) {
+    return size_text(bytes_a_second) + "/s";
 }
 
 }  // namespace weir::conf

@@ -67,6 +67,30 @@ TEST_CASE("a size is a whole number and its unit", "[conf][units]") {
     CHECK(why.empty());
 }
 
+TEST_CASE("rates are sizes a second", "[conf][units]") {
+    std::string why;
+    CHECK(parse_rate("1KiB/s", why) == 1'024U);
+    CHECK(parse_rate("1500B/s", why) == 1'500U);
+    CHECK(why.empty());
+    CHECK(rate_text(1'024) == "1KiB/s");
+    CHECK(rate_text(1'500) == "1500B/s");
+    const auto text = GENERATE(as<std::string>{}, "", "/s", "1KiB", "1KiB/m", "1/s", "1KiB/s ", "1KiB /s", "-1B/s");
+    CAPTURE(text);
+    CHECK_FALSE(parse_rate(text, why));
+    CHECK_THAT(why, Catch::EndsWith(" is no rate; write a size a second, such as 1KiB/s"));
+}
+
+TEST_CASE("statuses are final ones", "[conf][units]") {
+    std::string why;
+    CHECK(parse_status("200", why) == 200U);
+    CHECK(parse_status("599", why) == 599U);
+    CHECK(why.empty());
+    const auto text = GENERATE(as<std::string>{}, "", "199", "600", "100", "2xx", "+200", "0200", " 200");
+    CAPTURE(text);
+    CHECK_FALSE(parse_status(text, why));
+    CHECK_THAT(why, Catch::Contains("is no status from 200 to 599"));
+}
+
 TEST_CASE("what is no size is refused with the cure", "[conf][units]") {
     const auto [text, says] = GENERATE(table<std::string, std::string>({
         {"", "no size; write 512B, 64KiB, 256MiB or 1GiB"},
