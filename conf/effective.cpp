@@ -37,6 +37,10 @@ std::string or_word(const std::optional<Value>& value, std::string_view word, Wr
     return value ? write(*value) : std::string(word);
 }
 
+std::string count_text(std::uint64_t count) {
+    return std::to_string(count);
+}
+
 std::string or_off(const std::optional<std::uint64_t>& bytes) {
     return or_word(bytes, "off", size_text);
 }
@@ -128,8 +132,8 @@ void write_client(writer& out, const client_settings& client) {
         out.line("idle_timeout", duration_text(client.idle_timeout));
         out.line("read_timeout", duration_text(client.read_timeout));
         out.line("write_timeout", duration_text(client.write_timeout));
-        out.line("max_connections",
-                 or_word(client.max_connections, "auto", [](auto count) { return std::to_string(count); }));
+        out.line("min_rate", or_word(client.min_rate_bytes, "off", rate_text));
+        out.line("max_connections", or_word(client.max_connections, "auto", count_text));
         out.line("max_head", size_text(client.max_head_bytes));
         out.line("max_fields", std::to_string(client.max_fields));
         out.line("max_content", or_off(client.max_content_bytes));
@@ -140,7 +144,7 @@ void write_client(writer& out, const client_settings& client) {
 }
 
 void write_globals(writer& out, const settings& all) {
-    out.line("workers", or_word(all.workers, "auto", [](unsigned count) { return std::to_string(count); }));
+    out.line("workers", or_word(all.workers, "auto", count_text));
     out.line("drain_timeout", duration_text(all.drain_timeout));
     write_listen(out, all.listen);
     out.section("admin", [&] {
@@ -158,6 +162,8 @@ void write_globals(writer& out, const settings& all) {
         out.line("request", or_off(all.buffering.content.request_bytes));
         out.line("response", or_off(all.buffering.content.response_bytes));
         out.line("memory_max", size_text(all.buffering.memory_max_bytes));
+        out.line("spool_dir", scalar(all.buffering.spool_dir));
+        out.line("spool_max", or_off(all.buffering.spool_max_bytes));
     });
     out.section("dns", [&] { out.line("refresh", or_word(all.dns.refresh, "off", duration_text)); });
 }
@@ -177,14 +183,68 @@ std::string host_text(const host_rule& host) {
     return host.type == host_rule::kind::server ? "server" : "preserve";
 }
 
+std::string balance_text(balance_policy policy) {
+    if (policy == balance_policy::hash) return "hash";
+    return policy == balance_policy::least_requests ? "least_requests" : "round_robin";
+}
+
+std::string hash_text(const hash_source& source) {
+    switch (source.type) {
+        case hash_source::kind::uri:
+            return "uri";
+        case hash_source::kind::client:
+            return "client";
+        case hash_source::kind::header:
+            return scalar("header:" + source.name);
+        case hash_source::kind::cookie:
+            break;
+    }
+    return scalar("cookie:" + source.name);
+}
+
+void write_health(writer& out, const upstream_settings& upstream) {
+    if (const auto& health = upstream.health)
+        out.section("health", [&] {
+            out.line("path", scalar(health->path));
+            out.line("interval", duration_text(health->interval));
+            out.line("timeout", duration_text(health->timeout));
+            out.line("rise", std::to_string(health->rise));
+            out.line("fall", std::to_string(health->fall));
+            out.line("expect", std::to_string(health->expect_from) + "-" + std::to_string(health->expect_to));
+        });
+    else
+        out.line("health", "off");
+    out.line("slow_start", or_word(upstream.slow_start, "off", duration_text));
+    if (const auto& eject = upstream.eject)
+        out.section("eject", [&] {
+            out.line("failures", std::to_string(eject->failures));
+            out.line("window", duration_text(eject->window));
+            out.line("duration", duration_text(eject->duration));
+            out.line("max_ejected", std::to_string(eject->max_ejected_percent) + "%");
+        });
+    else
+        out.line("eject", "off");
+}
+
 void write_upstream(writer& out, const upstream_settings& upstream) {
     out.section("servers", [&] {
         for (const server_settings& server : upstream.servers)
             out.item("{address: " + scalar(server.address.text) + ", weight: " + std::to_string(server.weight) +
-                     ", backup: " + flag(server.backup) + "}");
+                     ", backup: " + flag(server.backup) +
+                     ", max_in_flight: " + or_word(server.max_in_flight, "off", count_text) + "}");
     });
     out.line("servers_file", "off");
-    out.line("balance", "round_robin");
+    out.line("balance", balance_text(upstream.balance));
+    out.line("hash_on", hash_text(upstream.hash_on));
+    out.line("sticky",
+             or_word(upstream.sticky_cookie, "off", [](const auto& name) { return scalar("cookie:" + name); }));
+    if (!upstream.queue)
+        out.line("queue", "off");
+    else
+        out.section("queue", [&] {
+            out.line("length", std::to_string(upstream.queue->length));
+            out.line("timeout", duration_text(upstream.queue->timeout));
+        });
     if (!upstream.keepalive)
         out.line("keepalive", "off");
     else
@@ -197,6 +257,7 @@ void write_upstream(writer& out, const upstream_settings& upstream) {
         out.line("retries", std::to_string(upstream.retry.retries));
         out.line("budget", std::to_string(upstream.retry.budget_percent) + "%");
     });
+    write_health(out, upstream);
     out.line("host", host_text(upstream.host));
 }
 
@@ -250,12 +311,18 @@ void write_rewrite(writer& out, const std::optional<rewrite_settings>& rewrite) 
     });
 }
 
+std::string priority_text(priority of) {
+    if (of == priority::high) return "high";
+    return of == priority::low ? "low" : "normal";
+}
+
 void write_route(writer& out, const route_settings& route) {
     out.section("match", [&] {
         out.line("host", scalar(route.host));
         out.line("path", scalar(route.exact ? "= " + route.path : route.path));
     });
     out.line("upstream", scalar(route.upstream));
+    out.line("priority", priority_text(route.priority));
     write_route_cache(out, route.cache);
     write_rewrite(out, route.rewrite);
     write_rules(out, "request_headers", route.request_headers);

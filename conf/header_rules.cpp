@@ -11,13 +11,6 @@ namespace {
 
 constexpr std::size_t longest_value = 8'192;
 
-// RFC 9110 section 5.6.2.
-bool is_token(std::string_view text) {
-    constexpr std::string_view allowed =
-        "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
-    return !text.empty() && text.size() <= 256 && text.find_first_not_of(allowed) == std::string_view::npos;
-}
-
 // Why weir alone decides about a field; empty for one that a route may set. `name` is in lower case.
 std::string_view reserved(std::string_view name, bool of_request) {
     constexpr std::string_view framing[] = {"content-length", "transfer-encoding", "trailer"};
@@ -51,6 +44,12 @@ void read_value(mapping_reader& from, std::string_view key, const node& value, h
 }
 
 }  // namespace
+
+bool is_token(std::string_view text) {
+    constexpr std::string_view allowed =
+        "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    return !text.empty() && text.size() <= 256 && text.find_first_not_of(allowed) == std::string_view::npos;
+}
 
 void read_header_rules(mapping_reader& from, std::string_view key, std::vector<header_rule>& out) {
     const node* rules = from.take(key);

@@ -132,6 +132,28 @@ bool check_path(std::string_view text, std::string& why) {
     return check_characters(text, why) && check_segments(text, why);
 }
 
+bool check_request_target(std::string_view text, std::string& why) {
+    if (text.empty() || text.front() != '/') {
+        why = in_quotes(text) + " has to begin with a slash, as in \"/health\"";
+        return false;
+    }
+    if (text.size() > longest_path) {
+        why = "a path may have at most 4096 bytes";
+        return false;
+    }
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        const char c = text[i];
+        if (c == '%' && (i + 2 >= text.size() || hex_digit(text[i + 1]) < 0 || hex_digit(text[i + 2]) < 0)) {
+            why = in_quotes(text) + " has a % without two hexadecimal digits; a % itself is written %25";
+            return false;
+        }
+        if (contains("%/?", c) || contains(unreserved, c) || contains(sub_delims, c)) continue;
+        why = in_quotes(text) + " has characters that a request may not have; percent-encode them, as in %20";
+        return false;
+    }
+    return true;
+}
+
 bool check_rewrite_target(std::string_view text, std::string& why) {
     const auto plain = without_placeholders(text);
     if (!plain) {

@@ -25,6 +25,10 @@ bool check_path(std::string_view text, std::string& why);
 // The same with {scheme}, {host} and {port} allowed.
 bool check_rewrite_target(std::string_view text, std::string& why);
 
+// True if `text` is a path and perhaps a query that can be asked for as they are (RFC 9112 section 3.2.1): what a route
+// would compare differs from it, such as dot segments, is allowed.
+bool check_request_target(std::string_view text, std::string& why);
+
 // What ends in a slash would not meet the rest of a path, which begins with one.
 bool check_no_final_slash(std::string_view text, std::string& why);
 

@@ -3,11 +3,11 @@
 #include "conf/header_rules.hpp"
 #include "conf/match.hpp"
 #include "conf/sections.hpp"
+#include "conf/units.hpp"
 #include "conf/upstreams.hpp"
 #include "conf/words.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <map>
 
 namespace weir::conf {
@@ -15,23 +15,15 @@ namespace {
 
 constexpr range any_lifetime{0, 10ULL * 365 * 24 * 3'600};  // seconds
 
-// A final status (1xx are never stored).
-std::optional<unsigned> parse_status(const std::string& text) {
-    unsigned status = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), status);
-    if (error != std::errc() || end != text.data() + text.size() || status < 200 || status > 599) return std::nullopt;
-    return status;
-}
-
 void read_statuses(mapping_reader& from, std::vector<unsigned>& out) {
     if (from.take("statuses") == nullptr) return;
     out.clear();
     from.list("statuses", false, [&](const node& each) {
-        const auto status = each.is_scalar() ? parse_status(each.text) : std::nullopt;
-        if (!status)
-            from.fault(each, "statuses", in_quotes(each.text) + " is no status from 200 to 599");
-        else
+        std::string why;
+        if (const auto status = parse_status(each.text, why))  // a list or a map has no text
             out.push_back(*status);
+        else
+            from.fault(each, "statuses", why);
     });
     std::sort(out.begin(), out.end());
     out.erase(std::unique(out.begin(), out.end()), out.end());
@@ -46,10 +38,9 @@ void read_lifetimes_by_status(mapping_reader& from, std::map<unsigned, seconds>&
     }
     for (std::size_t i = 0; i < map->keys.size(); ++i) {
         const auto& [name, where] = map->keys[i];
-        const auto status = parse_status(name);
-        if (!status)
-            from.to().fault(where,
-                            from.path_of("by_status") + ": " + in_quotes(name) + " is no status from 200 to 599");
+        std::string why;
+        const auto status = parse_status(name, why);
+        if (!status) from.to().fault(where, from.path_of("by_status") + ": " + why);
         const auto lifetime =
             read_quantity(map->items[i], from.path_of("by_status"), quantity::whole_seconds, any_lifetime, from.to());
         if (status && lifetime) out[*status] = seconds(*lifetime);
@@ -65,15 +56,8 @@ void read_freshness(mapping_reader& from, freshness_settings& out) {
     from.number("heuristic", quantity::percent, out.heuristic_percent, "off", {1, 100});
 }
 
-void read_route_cache(mapping_reader& from, std::optional<route_cache_settings>& out) {
-    const node* value = from.take("cache");
-    if (value == nullptr) return;
-    if (value->is_scalar() && value->text == "off") {
-        out.reset();
-        return;
-    }
-    mapping_reader cache(*value, from.path_of("cache"), from.to());
-    cache.section("freshness", [&](mapping_reader& freshness) { read_freshness(freshness, out->freshness); });
+void read_route_cache(mapping_reader& cache, route_cache_settings& out) {
+    cache.section("freshness", [&](mapping_reader& freshness) { read_freshness(freshness, out.freshness); });
     cache.not_built("stale", {"off", "while_revalidate: off", "if_error: off"});
     cache.not_built("key", {"query: all", "ignore_query: []", "headers: []", "cookies: []"});
     cache.not_built("session_cookies", {"[]"});
@@ -83,8 +67,7 @@ void read_route_cache(mapping_reader& from, std::optional<route_cache_settings>&
     cache.not_built("bypass", {"off", "headers: []", "cookies: []"});
     cache.not_built("ranges", {"pass"});
     cache.not_built("tag_fields", {"[]"});
-    cache.flag("cache_status", out->cache_status);
-    cache.finish();
+    cache.flag("cache_status", out.cache_status);
 }
 
 void read_rewrite(mapping_reader& from, std::optional<rewrite_settings>& out) {
@@ -155,8 +138,9 @@ route_settings read_route(const node& value, const settings& all, bool all_known
     const auto upstream = all.upstreams.find(out.upstream);
     if (upstream != all.upstreams.end()) out.timeouts = upstream->second.timeouts;
     out.buffering = all.buffering.content;
-    from.not_built("priority", {"normal"});
-    read_route_cache(from, out.cache);
+    from.choice<priority>("priority", out.priority,
+                          {{"low", priority::low}, {"normal", priority::normal}, {"high", priority::high}});
+    from.section_or_off("cache", out.cache, read_route_cache);
     from.not_built("memcached_pages", {"off"});
     read_rewrite(from, out.rewrite);
     read_header_rules(from, "request_headers", out.request_headers);

@@ -72,6 +72,17 @@ void read_target(mapping_reader& from, std::string_view key, log_target& out) {
                        "path of a file, such as /var/log/weir/access.log");
 }
 
+void read_spool_dir(mapping_reader& from, std::string& out) {
+    const node* value = from.take_scalar("spool_dir");
+    if (value == nullptr) return;
+    if (value->text == "off")
+        from.fault(*value, "spool_dir", "this cannot be off; for no spool write \"spool_max: off\"");
+    else if (value->text.front() != '/')
+        from.fault(*value, "spool_dir", in_quotes(value->text) + " is no absolute path; write one such as /var/tmp");
+    else
+        out = value->text;
+}
+
 }  // namespace
 
 void read_listen(mapping_reader& top, std::vector<listen_address>& out) {
@@ -140,7 +151,7 @@ void read_client(mapping_reader& top, client_settings& out) {
         client.duration("idle_timeout", out.idle_timeout);
         client.duration("read_timeout", out.read_timeout);
         client.duration("write_timeout", out.write_timeout);
-        client.not_built("min_rate", {"off"});
+        client.number("min_rate", quantity::rate, out.min_rate_bytes, "off", {1, gibibyte});
         client.number("max_connections", quantity::whole, out.max_connections, "auto", {1, 10'000'000});
         client.number("max_head", quantity::bytes, out.max_head_bytes, {kibibyte, 64 * kibibyte});
         client.number("max_fields", quantity::whole, out.max_fields, {1, 10'000});
@@ -166,8 +177,8 @@ void read_buffering(mapping_reader& top, buffering_settings& out) {
     top.section("buffering", [&](mapping_reader& buffering) {
         read_route_buffering(buffering, out.content);
         buffering.number("memory_max", quantity::bytes, out.memory_max_bytes, {mebibyte, any_size.most});
-        buffering.not_built("spool_dir");
-        buffering.not_built("spool_max", {"off"});
+        read_spool_dir(buffering, out.spool_dir);
+        buffering.number("spool_max", quantity::bytes, out.spool_max_bytes, "off", {mebibyte, any_size.most});
     });
 }
 

@@ -1,5 +1,7 @@
 #include "conf/upstreams.hpp"
 
+#include "conf/header_rules.hpp"
+#include "conf/health.hpp"
 #include "conf/include.hpp"
 #include "conf/words.hpp"
 
@@ -10,14 +12,21 @@ namespace {
 
 constexpr std::size_t longest_name = 64;
 
+void read_max_in_flight(mapping_reader& from, std::optional<unsigned>& out) {
+    from.number("max_in_flight", quantity::whole, out, "off", {1, 100'000});
+}
+
 // Reads the entries of `servers` and of a servers file into one list without doubles.
 class server_list {
   public:
-    server_list(std::vector<server_settings>& out, std::string path, report& to)
-        : out_(out), path_(std::move(path)), report_(to) {}
+    // `max_in_flight` is for the servers that do not say otherwise.
+    server_list(std::vector<server_settings>& out, std::optional<unsigned> max_in_flight, std::string path, report& to)
+        : out_(out), path_(std::move(path)), report_(to) {
+        defaults_.max_in_flight = max_in_flight;
+    }
 
     void add(const node& from) {
-        server_settings server;
+        server_settings server = defaults_;
         if (from.is_scalar()) {
             add_address(from, path_, server);
             return;
@@ -26,7 +35,7 @@ class server_list {
         const node* text = entry.take_scalar("address");
         entry.number("weight", quantity::whole, server.weight, {1, 1'000});
         entry.flag("backup", server.backup);
-        entry.not_built("max_in_flight", {"off"});
+        read_max_in_flight(entry, server.max_in_flight);
         entry.finish();
         if (text != nullptr)
             add_address(*text, path_ + ".address", server);
@@ -54,6 +63,7 @@ class server_list {
     }
 
     std::vector<server_settings>& out_;
+    server_settings defaults_;
     std::string path_;
     report& report_;
     std::map<std::string, place> places_;  // by the text of the address
@@ -77,7 +87,9 @@ bool read_servers_file(const node& name, const std::string& path, server_list& i
 
 void read_servers(mapping_reader& from, std::vector<server_settings>& out, node_budget& budget) {
     report& to = from.to();
-    server_list servers(out, from.path_of("servers"), to);
+    std::optional<unsigned> max_in_flight;
+    read_max_in_flight(from, max_in_flight);
+    server_list servers(out, max_in_flight, from.path_of("servers"), to);
     bool doubtful = false;  // something was there, but with a fault
     from.list("servers", true, [&](const node& each) {
         servers.add(each);
@@ -92,17 +104,68 @@ void read_servers(mapping_reader& from, std::vector<server_settings>& out, node_
                  from.path_of("servers") + " has no server; add one, such as \"servers: [127.0.0.1:9001]\"");
 }
 
-void read_keepalive(mapping_reader& from, std::optional<keepalive_settings>& out) {
-    const node* value = from.take("keepalive");
+// The name in "kind:NAME"; nothing, and a fault, if it is none.
+std::optional<std::string> read_name(mapping_reader& from, std::string_view key, const node& value) {
+    const auto colon = value.text.find(':');
+    const auto kind = value.text.substr(0, colon);
+    const auto name = colon == std::string::npos ? std::string() : value.text.substr(colon + 1);
+    if (is_token(name)) return name;
+    const std::string what = kind == "header" ? "a field" : "a cookie";
+    if (name.empty())
+        from.fault(value, key,
+                   in_quotes(value.text) + " needs the name of " + what + ", such as " + kind +
+                       (kind == "header" ? ":X-Tenant" : ":session_id"));
+    else
+        from.fault(value, key, in_quotes(name) + " is no name of " + what + "; it has letters, digits and - _ .");
+    return std::nullopt;
+}
+
+void read_hash_on(mapping_reader& from, const upstream_settings& to, hash_source& out) {
+    const node* value = from.take_scalar("hash_on");
     if (value == nullptr) return;
-    if (value->is_scalar() && value->text == "off") {
-        out.reset();
+    using kind = hash_source::kind;
+    const auto& text = value->text;
+    const auto word = text.substr(0, text.find(':'));
+    if (text == "uri" || text == "client") {
+        out = {text == "uri" ? kind::uri : kind::client, {}};
+    } else if (word == "header" || word == "cookie") {
+        auto name = read_name(from, "hash_on", *value);
+        if (!name) return;
+        out = {word == "header" ? kind::header : kind::cookie, std::move(*name)};
+    } else {
+        constexpr std::array<std::string_view, 4> words{"uri", "client", "header", "cookie"};
+        auto guess = did_you_mean(word, words);
+        if (guess.empty()) guess = "; it may be uri, client, header:NAME or cookie:NAME";
+        from.fault(*value, "hash_on", in_quotes(text) + " is not known" + guess);
         return;
     }
-    mapping_reader keepalive(*value, from.path_of("keepalive"), from.to());
-    keepalive.number("max_idle", quantity::whole, out->max_idle, {1, 100'000});
-    keepalive.duration("idle_timeout", out->idle_timeout, "auto");
-    keepalive.finish();
+    // The default does no harm where it is spelled out.
+    if (to.balance != balance_policy::hash && out != hash_source{})
+        from.fault(*value, "hash_on", "this does nothing without \"balance: hash\"; write that too, or remove this");
+}
+
+void read_balance(mapping_reader& from, upstream_settings& out) {
+    using policy = balance_policy;
+    from.choice<policy>(
+        "balance", out.balance,
+        {{"round_robin", policy::round_robin}, {"least_requests", policy::least_requests}, {"hash", policy::hash}});
+    read_hash_on(from, out, out.hash_on);
+    const node* sticky = from.take_scalar("sticky");
+    if (sticky == nullptr || sticky->text == "off") return;
+    if (sticky->text.starts_with("cookie:"))
+        out.sticky_cookie = read_name(from, "sticky", *sticky);
+    else
+        from.fault(*sticky, "sticky", in_quotes(sticky->text) + " is not known; it may be off or cookie:NAME");
+}
+
+void read_queue(mapping_reader& queue, queue_settings& out) {
+    queue.number("length", quantity::whole, out.length, {1, 1'000'000});
+    queue.duration("timeout", out.timeout);
+}
+
+void read_keepalive(mapping_reader& keepalive, keepalive_settings& out) {
+    keepalive.number("max_idle", quantity::whole, out.max_idle, {1, 100'000});
+    keepalive.duration("idle_timeout", out.idle_timeout, "auto");
 }
 
 void read_retry(mapping_reader& from, retry_settings& out) {
@@ -142,17 +205,14 @@ void read_host(mapping_reader& from, host_rule& out) {
 
 void read_upstream(mapping_reader& from, upstream_settings& out, node_budget& budget) {
     read_servers(from, out.servers, budget);
-    from.not_built("balance", {"round_robin"});
-    from.not_built("hash_on");
-    from.not_built("sticky", {"off"});
-    from.not_built("max_in_flight", {"off"});
-    from.not_built("queue", {"off"});
-    read_keepalive(from, out.keepalive);
+    read_balance(from, out);
+    from.section_or_off("queue", out.queue, read_queue);
+    from.section_or_off("keepalive", out.keepalive, read_keepalive);
     from.section("timeouts", [&](mapping_reader& timeouts) { read_timeouts(timeouts, out.timeouts); });
     read_retry(from, out.retry);
-    from.not_built("health", {"off"});
-    from.not_built("slow_start", {"off"});
-    from.not_built("eject", {"off"});
+    from.section_or_off("health", out.health, read_health);
+    from.duration("slow_start", out.slow_start, "off");
+    from.section_or_off("eject", out.eject, read_eject);
     read_host(from, out.host);
 }
 

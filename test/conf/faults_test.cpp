@@ -129,10 +129,18 @@ TEST_CASE("values of the wrong type or form are named with the cure", "[conf][fa
         {"client: {max_head: 1MiB}\n", "2:20", "it may be 1KiB to 64KiB"},
         {"client: {max_fields: 0}\n", "2:22", "it may be 1 to 10000"},
         {"client: {max_connections: 0}\n", "2:27", "it may be 1 to 10000000"},
+        {"client: {min_rate: 1KiB}\n", "2:20",
+         "client.min_rate: \"1KiB\" is no rate; write a size a second, such as 1KiB/s"},
+        {"client: {min_rate: 10/s}\n", "2:20", "is no rate"},
+        {"client: {min_rate: /s}\n", "2:20", "is no rate"},
+        {"client: {min_rate: 2GiB/s}\n", "2:20", "it may be 1B/s to 1GiB/s"},
         {"client: {trusted_proxies: [10.0.0.1/8]}\n", "2:28", "the block is 10.0.0.0/8"},
         {"client: {trusted_proxies: [[a]]}\n", "2:28", "a block is written as 10.0.0.0/8"},
         {"buffering: {memory_max: off}\n", "2:25", "cannot be off"},
         {"buffering: {request: 1B}\n", "2:22", "it may be 1KiB to 1024GiB"},
+        {"buffering: {spool_dir: spool}\n", "2:24", "\"spool\" is no absolute path; write one such as /var/tmp"},
+        {"buffering: {spool_dir: off}\n", "2:24", "cannot be off; for no spool write \"spool_max: off\""},
+        {"buffering: {spool_max: 1KiB}\n", "2:24", "it may be 1MiB to 1024GiB"},
         {"dns: {refresh: 1ms}\n", "2:16", "it may be 1s to 720h"},
         {"log: {access: access.log}\n", "2:15", "the absolute path of a file"},
         {"log: {format: jsno}\n", "2:15", "\"jsno\" is not known, did you mean \"json\"?"},
@@ -180,6 +188,7 @@ TEST_CASE("upstreams are checked", "[conf][faults]") {
         {"upstreams:\n  app:\n    servers: [{weight: 1}]\n", "3:15", "a server needs an address"},
         {"upstreams:\n  app:\n    servers: [{address: a:1, weight: 0}]\n", "3:38", "it may be 1 to 1000"},
         {"upstreams:\n  app:\n    servers: [{address: a:1, backup: maybe}]\n", "3:38", "neither true nor false"},
+        {"upstreams:\n  app:\n    servers: [{address: a:1, max_in_flight: 0}]\n", "3:45", "it may be 1 to 100000"},
         {"upstreams:\n  app:\n    servers: [{adress: a:1, address: a:1}]\n", "3:16", "did you mean \"address\"?"},
         {"upstreams: {a: {servers: [a:1]}, b: {servers: [b:1]}}\n", "1:1", "several upstreams and no routes"},
         {upstream("    server: b:1\n"), "4:5", "in upstreams.app, did you mean \"servers\"?"},
@@ -195,6 +204,50 @@ TEST_CASE("upstreams are checked", "[conf][faults]") {
         {upstream("    servers_file: none.yaml\n"), "4:19", "No such file or directory"},
     }));
     check_fault(yaml, where, says);
+}
+
+TEST_CASE("admission, choice and health are checked", "[conf][faults]") {
+    const auto [yaml, where, says] = GENERATE(table<std::string, std::string, std::string>({
+        {"    max_in_flight: lots\n", "4:20", "upstreams.app.max_in_flight: \"lots\" is no whole number"},
+        {"    max_in_flight: 0\n", "4:20", "it may be 1 to 100000"},
+        {"    queue: 10\n", "4:12", "upstreams.app.queue has to be a mapping of keys"},
+        {"    queue: {length: 0}\n", "4:21", "it may be 1 to 1000000"},
+        {"    queue: {timeout: off}\n", "4:22", "cannot be off"},
+        {"    queue: {lenght: 10}\n", "4:13", "in upstreams.app.queue, did you mean \"length\"?"},
+        {"    balance: least\n", "4:14", "it may be round_robin, least_requests or hash"},
+        {"    hash_on: client\n", "4:14",
+         "upstreams.app.hash_on: this does nothing without \"balance: hash\"; write that too, or remove this"},
+        {"    balance: least_requests\n    hash_on: cookie:id\n", "5:14", "does nothing without \"balance: hash\""},
+        {"    balance: hash\n    hash_on: cookies:id\n", "5:14", "is not known, did you mean \"cookie\"?"},
+        {"    balance: hash\n    hash_on: path\n", "5:14", "it may be uri, client, header:NAME or cookie:NAME"},
+        {"    balance: hash\n    hash_on: header\n", "5:14", "needs the name of a field, such as header:X-Tenant"},
+        {"    balance: hash\n    hash_on: \"header:\"\n", "5:14", "needs the name of a field"},
+        {"    balance: hash\n    hash_on: \"header:a b\"\n", "5:14", "\"a b\" is no name of a field"},
+        {"    balance: hash\n    hash_on: \"cookie:a=b\"\n", "5:14", "\"a=b\" is no name of a cookie"},
+        {"    sticky: on\n", "4:13", "it may be off or cookie:NAME"},
+        {"    sticky: \"cookie:\"\n", "4:13", "needs the name of a cookie, such as cookie:session_id"},
+        {"    sticky: \"cookie:a;b\"\n", "4:13", "\"a;b\" is no name of a cookie"},
+        {"    health: on\n", "4:13", "upstreams.app.health has to be a mapping"},
+        {"    health: {path: up}\n", "4:20", "has to begin with a slash, as in \"/health\""},
+        {"    health: {path: \"/a b\"}\n", "4:20", "percent-encode them"},
+        {"    health: {path: \"/a#b\"}\n", "4:20", "characters that a request may not have"},
+        {"    health: {path: \"/a%2\"}\n", "4:20", "has a % without two hexadecimal digits"},
+        {"    health: {interval: 2}\n", "4:24", "has no unit"},
+        {"    health: {timeout: off}\n", "4:23", "cannot be off"},
+        {"    health: {rise: 0}\n", "4:20", "it may be 1 to 100"},
+        {"    health: {fall: 101}\n", "4:20", "it may be 1 to 100"},
+        {"    health: {expect: 2xx}\n", "4:22", "\"2xx\" is no status from 200 to 599; write one, or a range"},
+        {"    health: {expect: 200-}\n", "4:22", "\"\" is no status"},
+        {"    health: {expect: 100-399}\n", "4:22", "\"100\" is no status"},
+        {"    health: {expect: 399-200}\n", "4:22", "ends before it begins; write 200-399"},
+        {"    health: {uri: /}\n", "4:14", "unknown key \"uri\" in upstreams.app.health"},
+        {"    slow_start: 10\n", "4:17", "upstreams.app.slow_start: \"10\" has no unit"},
+        {"    eject: {failures: 0}\n", "4:23", "it may be 1 to 1000"},
+        {"    eject: {max_ejected: 50}\n", "4:26", "from 0% to 100%"},
+        {"    eject: {window: off}\n", "4:21", "cannot be off"},
+        {"    eject: on\n", "4:12", "has to be a mapping"},
+    }));
+    check_fault(upstream(yaml), where, says);
 }
 
 TEST_CASE("routes are checked", "[conf][faults]") {
@@ -226,6 +279,7 @@ TEST_CASE("routes are checked", "[conf][faults]") {
         {"routes: [{upstream: app, rewrite: {strip: /a/}}]\n", "2:43", "ends in a slash"},
         {"routes: [{upstream: app, rewrite: {add: \"/{hots}\"}}]\n", "2:41", "none of {scheme}, {host} and {port}"},
         {"routes: [{upstream: app, rewrite: {add: \"/a?b\"}}]\n", "2:41", "has a query"},
+        {"routes: [{upstream: app, priority: urgent}]\n", "2:36", "it may be low, normal or high"},
         {"routes: [{upstream: app, timeouts: {read: 1}}]\n", "2:43", "has no unit"},
         {"routes: [{upstream: app, buffering: {request: 64}}]\n", "2:47", "has no unit"},
     }));
@@ -269,14 +323,14 @@ TEST_CASE("all faults come at once, in the order of the file", "[conf][faults]")
         "upstreams:\n"
         "  app:\n"
         "    servers: [a:1, a:1]\n"
-        "    health: {path: /}\n"
+        "    health: {path: up}\n"
         "routes:\n"
         "  - upstream: ap\n"
         "    request_headers: {Connection: x}\n");
     std::vector<std::string> places;
     for (const std::string& fault : written.faults()) places.push_back(fault.substr(0, fault.find(": ")));
     CHECK(places == std::vector<std::string>{"weir.yaml:1:1", "weir.yaml:2:9", "weir.yaml:4:13", "weir.yaml:5:17",
-                                             "weir.yaml:6:3", "weir.yaml:9:20", "weir.yaml:10:5", "weir.yaml:12:15",
+                                             "weir.yaml:6:3", "weir.yaml:9:20", "weir.yaml:10:20", "weir.yaml:12:15",
                                              "weir.yaml:13:23"});
 }
 

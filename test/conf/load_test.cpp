@@ -41,27 +41,40 @@ client:
   idle_timeout: 2m
   read_timeout: 3h
   write_timeout: 1ms
+  min_rate: 1500B/s
   max_connections: 5000
   max_head: 8KB
   max_fields: 50
   max_content: off
   trusted_proxies: [10.0.0.0/8, "fd00::/8"]
-buffering: {request: off, response: 1000KB, memory_max: 3MiB}
+buffering: {request: off, response: 1000KB, memory_max: 3MiB, spool_dir: "/var/my spool", spool_max: off}
 dns: {refresh: off}
 upstreams:
   app:
     servers:
       - {address: a.example:1, weight: 7}
-      - {address: "unix:/run/app.sock", backup: true}
+      - {address: "unix:/run/app.sock", backup: true, max_in_flight: off}
+      - {address: b.example:1, max_in_flight: 100000}
+    balance: hash
+    hash_on: header:X-Tenant
+    sticky: cookie:weir_server
+    max_in_flight: 20
+    queue: {length: 7, timeout: 1m}
     keepalive: {max_idle: 3, idle_timeout: 9s}
     timeouts: {connect: 2s, first_byte: 3s, read: 4s, write: 5s, tunnel: 6s}
     retry: {retries: 4, budget: 7%}
+    health: {path: "/up?full=1", interval: 7s, timeout: 8s, rise: 1, fall: 100, expect: 204}
+    slow_start: 45s
+    eject: {failures: 9, window: 11s, duration: 12s, max_ejected: 0%}
     host: www.example.com:8080
-  "null": {servers: "[::1]:9", keepalive: off, retry: off, host: server}
+  "null":
+    {servers: "[::1]:9", keepalive: off, retry: off, host: server, queue: off, eject: off, balance: least_requests,
+     health: {expect: 200-499}}
 cache: {memory: off, max_response: 1MB, max_variants: 3}
 routes:
   - match: {host: "*.Example.com", path: "= /a%20b"}
     upstream: "null"
+    priority: high
     cache: off
     rewrite: {strip: /a, add: "/b/{scheme}/{host}:{port}"}
     request_headers: {X-A: "1: \"two\" # \\ ${x:-y}", "~": "", X-Gone: null, X-Utf8: "\u00e9"}
@@ -69,6 +82,7 @@ routes:
     timeouts: {read: 1s}
     buffering: {request: 1MiB, response: off}
   - upstream: app
+    priority: low
     cache:
       freshness:
         default: 1m
@@ -118,6 +132,7 @@ TEST_CASE("every setting can be set", "[conf][load]") {
     CHECK(value.client.idle_timeout == 2min);
     CHECK(value.client.read_timeout == 3h);
     CHECK(value.client.write_timeout == 1ms);
+    CHECK(value.client.min_rate_bytes == 1'500U);
     CHECK(value.client.max_connections == 5'000U);
     CHECK(value.client.max_head_bytes == 8'000);
     CHECK(value.client.max_fields == 50);
@@ -126,15 +141,25 @@ TEST_CASE("every setting can be set", "[conf][load]") {
     CHECK_FALSE(value.buffering.content.request_bytes);
     CHECK(value.buffering.content.response_bytes == 1'000'000U);
     CHECK(value.buffering.memory_max_bytes == 3 * mebibyte);
+    CHECK(value.buffering.spool_dir == "/var/my spool");
+    CHECK_FALSE(value.buffering.spool_max_bytes);
     CHECK_FALSE(value.dns.refresh);
     CHECK_FALSE(value.cache.memory_bytes);
     CHECK(value.cache.max_response_bytes == 1'000'000);
     CHECK(value.cache.max_variants == 3);
 
     const auto& app = value.upstreams.at("app");
-    REQUIRE(app.servers.size() == 2);
-    CHECK(app.servers[0] == server_settings{at("a.example:1"), 7, false});
-    CHECK(app.servers[1] == server_settings{at("unix:/run/app.sock"), 1, true});
+    REQUIRE(app.servers.size() == 3);
+    CHECK(app.servers[0] == server_settings{at("a.example:1"), 7, false, 20});
+    CHECK(app.servers[1] == server_settings{at("unix:/run/app.sock"), 1, true, std::nullopt});
+    CHECK(app.servers[2] == server_settings{at("b.example:1"), 1, false, 100'000});
+    CHECK(app.balance == balance_policy::hash);
+    CHECK(app.hash_on == hash_source{hash_source::kind::header, "X-Tenant"});
+    CHECK(app.sticky_cookie == "weir_server");
+    CHECK(app.queue == queue_settings{7, 1min});
+    CHECK(app.health == health_settings{"/up?full=1", 7s, 8s, 1, 100, 204, 204});
+    CHECK(app.slow_start == 45s);
+    CHECK(app.eject == eject_settings{9, 11s, 12s, 0});
     CHECK(app.keepalive == keepalive_settings{3, 9s});
     CHECK(app.timeouts == timeout_settings{2s, 3s, 4s, 5s, 6s});
     CHECK(app.retry == retry_settings{4, 7});
@@ -142,6 +167,12 @@ TEST_CASE("every setting can be set", "[conf][load]") {
     const auto& other = value.upstreams.at("null");
     CHECK_FALSE(other.keepalive);
     CHECK(other.retry.retries == 0);
+    CHECK(other.balance == balance_policy::least_requests);
+    CHECK_FALSE(other.sticky_cookie);
+    CHECK_FALSE(other.queue);
+    CHECK(other.health == health_settings{"/", 2s, 1s, 2, 3, 200, 499});
+    CHECK_FALSE(other.slow_start);
+    CHECK_FALSE(other.eject);
     CHECK(other.host.type == host_rule::kind::server);
 
     REQUIRE(value.routes.size() == 2);
@@ -149,6 +180,7 @@ TEST_CASE("every setting can be set", "[conf][load]") {
     CHECK(first.host == "*.example.com");
     CHECK(first.path == "/a%20b");
     CHECK(first.exact);
+    CHECK(first.priority == priority::high);
     CHECK_FALSE(first.cache);
     CHECK(first.rewrite == rewrite_settings{"/a", "/b/{scheme}/{host}:{port}"});
     CHECK(first.request_headers ==
@@ -156,6 +188,7 @@ TEST_CASE("every setting can be set", "[conf][load]") {
               {"X-A", "1: \"two\" # \\ y"}, {"~", ""}, {"X-Gone", std::nullopt}, {"X-Utf8", "\u00e9"}});
     CHECK(first.response_headers == std::vector<header_rule>{{"Server", std::nullopt}, {"null", "null"}});
     const route_settings& second = value.routes[1];
+    CHECK(second.priority == priority::low);
     REQUIRE(second.cache);
     CHECK_FALSE(second.cache->cache_status);
     CHECK(second.cache->freshness.default_lifetime == 60s);
@@ -244,11 +277,45 @@ TEST_CASE("listeners and the admin listener may all ask for any port", "[conf][l
 TEST_CASE("sections with everything commented out are the defaults", "[conf][load]") {
     const configuration written(
         "include:\nadmin:\nlog:\nclient:\n  trusted_proxies:\nbuffering:\ndns:\ncache:\nroutes:\n"
-        "upstreams:\n  app:\n    servers: [127.0.0.1:9001]\n    keepalive:\n    timeouts:\n    retry:\n");
+        "upstreams:\n  app:\n    servers: [127.0.0.1:9001]\n    keepalive:\n    timeouts:\n    retry:\n"
+        "    queue:\n    health:\n    eject:\n");
     const auto loaded = written.load();
     CAPTURE(written.faults());
     REQUIRE(loaded.value);
     CHECK(*loaded.value == defaults({"127.0.0.1:9001"}));
+}
+
+TEST_CASE("max_in_flight of an upstream is that of its servers unless they say otherwise", "[conf][load]") {
+    configuration written(
+        "upstreams:\n  app:\n    servers: [a:1, {address: b:1, max_in_flight: 5}, {address: c:1, max_in_flight: off}]\n"
+        "    servers_file: servers.yaml\n    max_in_flight: 20\n");
+    written.write("servers.yaml", "- d:1\n- {address: e:1, max_in_flight: 6}\n");
+    const auto loaded = written.load();
+    CAPTURE(written.faults());
+    REQUIRE(loaded.value);
+    std::vector<std::optional<unsigned>> got;
+    for (const auto& server : loaded.value->upstreams.at("app").servers) got.push_back(server.max_in_flight);
+    CHECK(got == std::vector<std::optional<unsigned>>{20, 5, std::nullopt, 20, 6});
+}
+
+TEST_CASE("hash_on takes each of its forms", "[conf][load]") {
+    using kind = hash_source::kind;
+    const auto [text, expected] = GENERATE(table<std::string, hash_source>({
+        {"uri", {kind::uri, ""}},
+        {"client", {kind::client, ""}},
+        {"header:X-Tenant", {kind::header, "X-Tenant"}},
+        {"cookie:a.b", {kind::cookie, "a.b"}},
+    }));
+    CAPTURE(text);
+    const configuration written("upstreams: {app: {servers: [a:1], balance: hash, hash_on: \"" + text + "\"}}\n");
+    const auto loaded = written.load();
+    REQUIRE(loaded.value);
+    CHECK(loaded.value->upstreams.at("app").hash_on == expected);
+    CHECK(configuration(effective_yaml(*loaded.value)).load().value == loaded.value);
+}
+
+TEST_CASE("the default of hash_on needs no balance: hash", "[conf][load]") {
+    CHECK(configuration("upstreams: {app: {servers: [a:1], hash_on: uri}}\n").load().value == defaults({"a:1"}));
 }
 
 TEST_CASE("environment variables reach all values and no keys", "[conf][load]") {

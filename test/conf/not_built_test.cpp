@@ -10,8 +10,6 @@ namespace {
 
 // `line` in the section `where`, at a known place: line 2, column 11.
 std::string with(const std::string& section, const std::string& line) {
-    if (section == "upstream") return "upstreams: {app: {servers: [a:1],\n          " + line + "}}\n";
-    if (section == "server") return "upstreams: {app: {servers: [{address: a:1,\n          " + line + "}]}}\n";
     const std::string one(one_upstream.substr(0, one_upstream.size() - 1));
     std::string before;
     if (section == "route")
@@ -31,25 +29,11 @@ std::string with(const std::string& section, const std::string& line) {
 TEST_CASE("what is not built yet is refused, never ignored", "[conf][not built]") {
     const auto [section, line, name] = GENERATE(table<std::string, std::string, std::string>({
         {"listen", "proxy_protocol: require", "listen.proxy_protocol"},
-        {"client", "min_rate: 1KiB/s", "client.min_rate"},
         {"client", "proxy_protocol: require", "client.proxy_protocol"},
-        {"buffering", "spool_dir: /var/tmp", "buffering.spool_dir"},
-        {"buffering", "spool_max: 10GiB", "buffering.spool_max"},
-        {"server", "max_in_flight: 20", "upstreams.app.servers.max_in_flight"},
-        {"upstream", "balance: least_requests", "upstreams.app.balance"},
-        {"upstream", "balance: hash", "upstreams.app.balance"},
-        {"upstream", "hash_on: uri", "upstreams.app.hash_on"},
-        {"upstream", "sticky: cookie:ID", "upstreams.app.sticky"},
-        {"upstream", "max_in_flight: 10", "upstreams.app.max_in_flight"},
-        {"upstream", "queue: {length: 1000, timeout: 10s}", "upstreams.app.queue"},
-        {"upstream", "health: {path: /}", "upstreams.app.health"},
-        {"upstream", "slow_start: 10s", "upstreams.app.slow_start"},
-        {"upstream", "eject: {failures: 5}", "upstreams.app.eject"},
         {"cache", "eviction: s3fifo", "cache.eviction"},
         {"cache", "collapse_timeout: 10s", "cache.collapse_timeout"},
         {"cache", "uncacheable_memory: 1m", "cache.uncacheable_memory"},
         {"cache", "memcached: {servers: [a:1]}", "cache.memcached"},
-        {"route", "priority: high", "route.priority"},
         {"route", "memcached_pages: {key: x}", "route.memcached_pages"},
         {"route.cache", "session_cookies: [id]", "route.cache.session_cookies"},
         {"route.cache", "store_set_cookie: true", "route.cache.store_set_cookie"},
@@ -84,22 +68,11 @@ TEST_CASE("of a map that is not built yet the entry that does something is named
 TEST_CASE("values that say what happens today are accepted", "[conf][not built]") {
     const auto [section, line] = GENERATE(table<std::string, std::string>({
         {"listen", "proxy_protocol: off"},
-        {"client", "min_rate: off"},
         {"client", "proxy_protocol: off"},
-        {"buffering", "spool_max: off"},
-        {"server", "max_in_flight: off"},
-        {"upstream", "balance: round_robin"},
-        {"upstream", "sticky: off"},
-        {"upstream", "max_in_flight: off"},
-        {"upstream", "queue: off"},
-        {"upstream", "health: off"},
-        {"upstream", "slow_start: off"},
-        {"upstream", "eject: off"},
         {"cache", "eviction: lru"},
         {"cache", "purge: {allow: []}"},
         {"cache", "purge: off"},
         {"cache", "memcached: off"},
-        {"route", "priority: normal"},
         {"route", "memcached_pages: off"},
         {"route.cache", "stale: {while_revalidate: off, if_error: off}"},
         {"route.cache", "stale: off"},
