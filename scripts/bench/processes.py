@@ -21,18 +21,21 @@ class Failed(Exception):
 
 class Process:
     """A child in a session of its own, so that Ctrl-C reaches only the bench, which then stops it; it also ends when the
-    bench dies in any other way. Its output goes to `log`, a path, or is kept for output() when that is None."""
+    bench dies in any other way. It runs on one core, or on any when that is None. Its output goes to `log`, a path, or is kept for
+    output() when that is None. With `told` it can be told lines on its standard input."""
 
-    def __init__(self, arguments, core, log=None):
+    def __init__(self, arguments, core, log=None, told=False):
         def prepare():
-            os.sched_setaffinity(0, {core})
+            if core is not None:
+                os.sched_setaffinity(0, {core})
             _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
         self.name = os.path.basename(arguments[0])
         self.log = log
         with open(log, "wb") if log else contextlib.nullcontext(subprocess.PIPE) as output:
-            self._child = subprocess.Popen([str(a) for a in arguments], stdin=subprocess.DEVNULL, stdout=output,
-                                           stderr=subprocess.STDOUT, preexec_fn=prepare, start_new_session=True)
+            self._child = subprocess.Popen([str(a) for a in arguments], stdout=output, stderr=subprocess.STDOUT,
+                                           stdin=subprocess.PIPE if told else subprocess.DEVNULL,
+                                           preexec_fn=prepare, start_new_session=True)
         self.pid = self._child.pid
 
     def __enter__(self):
@@ -44,6 +47,17 @@ class Process:
     def alive(self):
         return self._child.poll() is None
 
+    def tell(self, line):
+        self._child.stdin.write(line.encode() + b"\n")
+        self._child.stdin.flush()
+
+    def signal(self, number):
+        self._child.send_signal(number)
+
+    def status(self):
+        """How it ended; None while it lives."""
+        return self._child.poll()
+
     def stop(self):
         if self.alive():
             self._child.terminate()
@@ -52,8 +66,10 @@ class Process:
             except subprocess.TimeoutExpired:
                 self._child.kill()
         self._child.wait()
-        if self._child.stdout:
-            self._child.stdout.close()
+        for end in (self._child.stdin, self._child.stdout):
+            if end:
+                with contextlib.suppress(BrokenPipeError):
+                    end.close()
 
     def output(self, seconds):
         """What it printed until its end, which must be a good one within the time."""

@@ -1,0 +1,240 @@
+"""What the workloads of slow and chaos play on: native programs, servers in Python, and weir, on ports of the system's choice."""
+import contextlib
+import fcntl
+import http.client
+import math
+import os
+import re
+import subprocess
+import threading
+import time
+
+from processes import Failed, Process, raise_descriptor_limit
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+FOLDER = os.path.join(ROOT, "build", "bench")
+
+# What each native program is made of, beside what is common.
+_COMMON = ("loop", "content", "response_reader", "client")
+_PROGRAMS = {
+    "clients": ("clients", "open_load", "slow_clients", "slow_heads", "pausing_clients"),
+    "slots": ("slots", "server"),
+    "troubled": ("troubled", "server"),
+}
+PATIENCE = 30  # seconds, of the native clients
+
+
+def say(text):
+    print(text, flush=True)
+
+
+@contextlib.contextmanager
+def alone():
+    """Two benches at once would measure each other."""
+    os.makedirs(FOLDER, exist_ok=True)
+    with open(os.path.join(FOLDER, "running"), "w", encoding="utf-8") as running:
+        try:
+            fcntl.flock(running, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise Failed("another bench runs in this folder") from None
+        yield
+
+
+def prepare(weir):
+    """Installs what is missing and builds; gives the path of weir, which is built unless it is named."""
+    subprocess.run([os.path.join(ROOT, "scripts", "setup"), "bench"], check=True)
+    if not weir:
+        subprocess.run([os.path.join(ROOT, "scripts", "build"), "release", "weir"], check=True)
+        weir = os.path.join(ROOT, "build", "release", "weir")
+    raise_descriptor_limit()
+    native = os.path.join(HERE, "native")
+    newest = max(os.path.getmtime(os.path.join(native, name)) for name in os.listdir(native))
+    for name, parts in _PROGRAMS.items():
+        if os.path.exists(program(name)) and os.path.getmtime(program(name)) > newest:
+            continue
+        say(f"== compiling {name}")
+        subprocess.run(["g++", "-std=c++20", "-O2", "-Wall", "-Wextra",
+                        *(os.path.join(native, f"{part}.cpp") for part in (*parts, *_COMMON)),
+                        "-lcrypto", "-o", program(name)], check=True)
+    return weir
+
+
+def program(name):
+    return os.path.join(FOLDER, name)
+
+
+def log_path(name):
+    return os.path.join(FOLDER, name)
+
+
+class Served(contextlib.AbstractContextManager):
+    """A process that says where it listens: "ready PORT"."""
+
+    def __init__(self, name, arguments, told=False):
+        self.process = Process(arguments, None, log_path(f"{name}.log"), told)
+        try:
+            self.port = self.process.await_value(self._logged_port)
+        except BaseException:
+            self.process.stop()
+            raise
+        if self.port is None:
+            raise Failed(f"{name} did not start: {self.process.logged().strip()[-2000:]}")
+
+    def _logged_port(self):
+        found = re.search(r"^ready (\d+)$", self.process.logged(), re.MULTILINE)
+        return int(found[1]) if found else None
+
+    def __exit__(self, *_):
+        self.process.stop()
+
+
+class Weir(contextlib.AbstractContextManager):
+    """weir with a configuration; `listen` and `admin` are added to it."""
+
+    _HEAD = "listen: 127.0.0.1:0\nadmin: {listen: 127.0.0.1:0}\ndrain_timeout: 1s\nlog: {access: off}\n"
+
+    def __init__(self, weir, config):
+        path = os.path.join(FOLDER, "weir.yaml")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(self._HEAD + config)
+        self.process = Process([weir, "serve", path], None, log_path("weir.log"))
+        try:
+            self.port = self.process.await_value(lambda: self._logged_port("listening"))
+        except BaseException:
+            self.process.stop()
+            raise
+        if self.port is None:
+            raise Failed(f"weir did not start: {self.process.logged().strip()[-2000:]}")
+        self._admin_port = self._logged_port("admin")
+
+    def _logged_port(self, what):
+        found = re.search(rf"{what} on 127\.0\.0\.1:(\d+)$", self.process.logged(), re.MULTILINE)
+        return int(found[1]) if found else None
+
+    def metrics(self):
+        """Every metric, summed over its labels; those that there are none of are missing."""
+        connection = http.client.HTTPConnection("127.0.0.1", self._admin_port, timeout=5)
+        connection.request("GET", "/metrics")
+        text = connection.getresponse().read().decode()
+        connection.close()
+        values = {}
+        for line in text.splitlines():
+            if line and not line.startswith("#"):
+                name, value = line.partition("{")[0].split()[0], line.split()[-1]
+                values[name] = values.get(name, 0) + float(value)
+        return values
+
+    def memory(self):
+        """(most, now) resident bytes."""
+        with open(f"/proc/{self.process.pid}/status", encoding="ascii") as file:
+            values = dict(line.split(":", 1) for line in file)
+        return tuple(int(values[name].split()[0]) * 1024 for name in ("VmHWM", "VmRSS"))
+
+    def alive(self):
+        return self.process.alive()
+
+    def __exit__(self, *_):
+        self.process.stop()
+
+
+class Clients(contextlib.AbstractContextManager):
+    """The native clients. With `records` every request is there when they have ended."""
+
+    def __init__(self, kind, port, records=None, **options):
+        self._records = log_path(f"{records}.records") if records else None
+        arguments = [program("clients"), kind, "--port", port]
+        for name, value in options.items():
+            arguments += [f"--{name}", value]
+        if records:
+            arguments += ["--records", self._records]
+        self.process = Process(arguments, None, log_path(f"clients-{records or kind}.log"))
+
+    def wait(self, seconds):
+        """Until they end by themselves, which has to be within the time."""
+        limit = time.monotonic() + seconds
+        while self.process.alive():
+            if time.monotonic() > limit:
+                raise Failed(f"the clients did not end within {seconds:.0f} s")
+            time.sleep(0.05)
+        if self.process.status() != 0:
+            raise Failed(f"the clients failed: {self.process.logged().strip()[-2000:]}")
+
+    def records(self):
+        with open(self._records, encoding="ascii") as file:
+            return [Record(*line.split()) for line in file]
+
+    def phases(self):
+        """The start of each phase."""
+        return [float(at) for at in re.findall(r"^phase (\S+)", self.process.logged(), re.MULTILINE)]
+
+    def __exit__(self, *_):
+        self.process.stop()
+
+
+class Record:
+    """One request: when it was due, how long it took from there (seconds), and what became of it."""
+
+    __slots__ = ("kind", "due", "latency", "status", "outcome", "bytes", "retry_after")
+
+    def __init__(self, kind, due, latency, status, outcome, size, retry_after):
+        self.kind = kind
+        self.due = float(due)
+        self.latency = int(latency) / 1e6
+        self.status = int(status)
+        self.outcome = outcome
+        self.bytes = int(size)
+        self.retry_after = retry_after == "1"
+
+    @property
+    def right(self):
+        return self.outcome == "right"
+
+    def word(self):
+        return f"status {self.status}" if self.outcome == "status" else self.outcome
+
+
+def between(records, start, end):
+    return [record for record in records if start <= record.due < end]
+
+
+def percentile(values, share):
+    """The nearest rank; not a number without values."""
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else math.nan
+
+
+def latencies(records):
+    """In milliseconds. What failed, however quickly, took as long as the clients would have waited."""
+    return [(record.latency if record.right else max(record.latency, PATIENCE)) * 1000 for record in records]
+
+
+def mean(values):
+    return sum(values) / len(values) if values else math.nan
+
+
+def count_words(records):
+    words = {}
+    for record in records:
+        words[record.word()] = words.get(record.word(), 0) + 1
+    return dict(sorted(words.items()))
+
+
+class Sampler(contextlib.AbstractContextManager):
+    """Calls a function every second on a thread of its own and keeps what it gives."""
+
+    def __init__(self, sample):
+        self.samples = []
+        self._sample = sample
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self):
+        while not self._ended.wait(1):
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                self.samples.append(self._sample())
+
+    def __exit__(self, *_):
+        self._ended.set()
+        self._thread.join()
