@@ -5,12 +5,14 @@
 // atomics, take and give back its slots, and pass it over for a while after it refused.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <boost/asio/generic/stream_protocol.hpp>
 #include <chrono>
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -39,8 +41,8 @@ class endpoint {
     std::uint32_t id() const { return id_; }
     const conf::address& address() const { return address_; }
     const std::string& name() const { return address_.text; }
-    // What sticky cookies say of it and the ring of consistent hashing is made of: from the address alone, so that it
-    // is the same after a restart.
+    // What sticky cookies say of it (see affinity.hpp) and the ring of consistent hashing is made of: from the address
+    // alone, so that it is the same after a restart.
     std::uint64_t address_hash() const { return address_hash_; }
 
     // Where to connect, in the order to try; null or empty while the name does not resolve: the endpoint is down. Any
@@ -52,7 +54,7 @@ class endpoint {
     // Any thread.
     bool resolved() const { return !is(out_of_use::unresolved); }
     bool is(out_of_use why) const { return (reasons() & static_cast<std::uint8_t>(why)) != 0; }
-    std::uint8_t reasons() const { return out_of_use_.load(std::memory_order_relaxed); }
+    std::uint8_t reasons() const { return out_of_use_.load(); }
     bool in_use() const { return reasons() == 0; }
     // Up, and not passed over: it gets its share of requests.
     bool usable(clock::time_point now) const { return in_use() && !passed_over(now); }
@@ -84,13 +86,25 @@ class endpoint {
     std::atomic<std::uint64_t> requests{0};
     std::atomic<std::uint64_t> failures{0};  // that are its own fault; passive health reads them
 
-    // How long it keeps an idle connection, as far as is known: from Keep-Alive: timeout and from connections that it
-    // closed. Starts at 1.5 s.
+    // How long a connection may be idle and still be sent a request: less than the endpoint keeps it, as far as is
+    // known. Starts at 1.5 s, is told by Keep-Alive: timeout=, falls at once with connections that the endpoint closed
+    // sooner, and rises by probes (see connection_pool). 100 ms to 60 s. Any thread, as for all that follows.
     std::chrono::milliseconds idle_life() const {
-        return std::chrono::milliseconds(idle_life_ms_.load(std::memory_order_relaxed));
+        return std::chrono::milliseconds(
+            std::min(trusted_ms_.load(std::memory_order_relaxed), closed_ms_.load(std::memory_order_relaxed)));
     }
     void learn_idle_life(std::chrono::milliseconds announced);
-    void closed_after(std::chrono::milliseconds idle);  // it closed a connection that had been idle this long
+    // It was seen to have closed connections that had been idle for so long, all within about a second. False, and
+    // nothing learned, where that looks like a restart and not like a limit: connections of very different idle times,
+    // or one that had just served.
+    bool closed_after(std::span<const std::chrono::milliseconds> idle);
+    // True: the caller may keep one connection beyond its life, without a use, to see how long the endpoint keeps it.
+    // At most one begins in five minutes, and none where there is nothing to learn. It ends when the endpoint closes
+    // the connection, or after longest_probe.
+    static constexpr std::chrono::milliseconds longest_probe{60'000};
+    bool begin_probe(clock::time_point now);
+    // That connection was still open after `idle`. Ignored where a connection was seen closed too soon meanwhile.
+    void kept_for(std::chrono::milliseconds idle);
 
   private:
     const std::uint32_t id_;
@@ -98,14 +112,19 @@ class endpoint {
     const std::uint64_t address_hash_;
     mutable std::mutex mutex_;  // of addresses_; taken only to connect
     std::shared_ptr<const address_list> addresses_;
-    std::atomic<std::uint8_t> out_of_use_{static_cast<std::uint8_t>(out_of_use::unresolved)};
     std::atomic<clock::rep> passed_over_until_{0};
     std::atomic<clock::rep> slow_since_{0};  // when it came back; 0: long ago
     std::atomic<std::int64_t> slow_start_ms_{0};
-    // With the queue's count of who waits, one of the two orders matters: see queue.
+    // These three are sequentially consistent with the queue's count of who waits (see queue): who frees a slot in any
+    // of these ways, or who waits, sees the other.
+    std::atomic<std::uint8_t> out_of_use_{static_cast<std::uint8_t>(out_of_use::unresolved)};
     std::atomic<std::int64_t> in_flight_{0};
     std::atomic<std::int64_t> max_in_flight_{0};  // 0: no limit
-    std::atomic<std::int64_t> idle_life_ms_{1500};
+    std::atomic<std::int64_t> trusted_ms_{1500};  // from what it announced, or else from probes
+    std::atomic<std::int64_t> closed_ms_;         // from what it closed
+    std::atomic<bool> announced_{false};
+    std::atomic<bool> probe_doubted_{false};
+    std::atomic<clock::rep> next_probe_{clock::time_point::min().time_since_epoch().count()};
 };
 
 }  // namespace weir::balancer

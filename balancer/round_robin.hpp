@@ -1,6 +1,5 @@
 // Smooth weighted round-robin: endpoints in turn, each as often as its weight says, the heavy ones spread out.
-// O(endpoints) a choice. Weights may change with
-// each of them, as they do during a slow start.
+// O(endpoints) a choice. Weights may change with each of them, as they do during a slow start.
 //
 // One object per worker and upstream, so no lock: the order is exact per worker only. Each starts at another place, or
 // all workers would ask the same endpoint first.

@@ -11,8 +11,6 @@ namespace weir::balancer::test {
 
 namespace {
 
-const clock::time_point now{std::chrono::hours(1)};
-
 // Whom a request that holds no slot afterwards gets; null: nobody.
 endpoint* pick(selector& turns, const upstream& among, clock::time_point at, std::span<const std::uint32_t> tried) {
     const choice made = turns.choose(among, at, tried, {});
@@ -104,6 +102,23 @@ TEST_CASE("nothing is left when every endpoint was tried or is down", "[balancer
     for (const auto& m : among.members) m.endpoint->set_addresses(nullptr);
     CHECK(pick(turns, among, now, {}) == nullptr);
     CHECK(pick(turns, upstream{}, now, {}) == nullptr);
+}
+
+TEST_CASE("in turn, an endpoint that came back gets less at first", "[balancer][round_robin][slow_start]") {
+    const upstream among = make_upstream({{}, {}});
+    come_back(*among.members[0].endpoint, now, std::chrono::seconds(10));
+    selector turns;
+    const auto [after, share] = GENERATE(table<int, int>({
+        {0, 10},     // seconds, and percent of the other's
+        {5, 50},     //
+        {10, 100},   //
+        {3600, 100}  //
+    }));
+    CAPTURE(after);
+    int first = 0;
+    for (int i = 0; i < 100 + share; ++i)
+        first += pick(turns, among, now + std::chrono::seconds(after), {})->id() == 0 ? 1 : 0;
+    CHECK(first == share);
 }
 
 TEST_CASE("a reload that adds and removes endpoints keeps the turns fair", "[balancer][round_robin]") {

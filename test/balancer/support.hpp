@@ -10,6 +10,8 @@
 
 namespace weir::balancer::test {
 
+inline const clock::time_point now{std::chrono::hours(1)};
+
 inline std::shared_ptr<endpoint> make_endpoint(std::uint32_t id, bool resolved = true) {
     conf::address address;
     address.host = "127.0.0.1";
@@ -26,15 +28,26 @@ inline std::shared_ptr<endpoint> make_endpoint(std::uint32_t id, bool resolved =
 struct line {
     int weight = 1;
     bool backup = false;
+    unsigned max_in_flight = 0;  // 0: no limit
 };
 
 inline upstream make_upstream(const std::vector<line>& lines) {
     upstream made;
     made.name = "app";
-    for (std::uint32_t id = 0; id < lines.size(); ++id) made.members.push_back({make_endpoint(id), lines[id].weight, lines[id].backup});
+    for (std::uint32_t id = 0; id < lines.size(); ++id) {
+        made.members.push_back({make_endpoint(id), lines[id].weight, lines[id].backup});
+        if (lines[id].max_in_flight != 0) made.members.back().endpoint->configure(lines[id].max_in_flight, {});
+    }
     made.budget = std::make_shared<retry_budget>();
     made.queue = std::make_shared<queue>();
     return made;
+}
+
+// An endpoint that is back after an outage, at `at`, and gets its share over `slow_start`.
+inline void come_back(endpoint& one, clock::time_point at, std::chrono::milliseconds slow_start) {
+    one.configure({}, slow_start);
+    one.set(out_of_use::unhealthy, true, at);
+    one.set(out_of_use::unhealthy, false, at);
 }
 
 }  // namespace weir::balancer::test
