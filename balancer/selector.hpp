@@ -10,16 +10,13 @@
 #include <span>
 #include <vector>
 
+#include "balancer/affinity.hpp"
+#include "balancer/consistent_hash.hpp"
+#include "balancer/least_requests.hpp"
 #include "balancer/round_robin.hpp"
 #include "balancer/selection.hpp"
 
 namespace weir::balancer {
-
-// What a request brings along.
-struct affinity {
-    std::uint64_t hash = 0;               // for balance: hash, of what hash_on says
-    std::optional<std::uint64_t> sticky;  // an endpoint's address_hash(), from the cookie
-};
 
 struct choice {
     std::shared_ptr<balancer::endpoint> endpoint;  // its slot is the caller's; null: none
@@ -31,9 +28,10 @@ struct choice {
 class selector {
   public:
     // `start` staggers the workers.
-    explicit selector(std::uint32_t start = 0) : turns_(start) {}
+    explicit selector(std::uint32_t start = 0) : turns_(start), fewest_(start) {}
 
-    // `tried` holds endpoint ids, which are left out.
+    // `tried` holds endpoint ids, which are left out. A sticky client gets its endpoint while that is usable, a backup
+    // too, and waits for it when it has no free slot; one that is draining, down or unknown is no longer its own.
     choice choose(const upstream& among, clock::time_point now, std::span<const std::uint32_t> tried,
                   const affinity& request);
 
@@ -41,6 +39,8 @@ class selector {
     std::optional<std::size_t> pick(const upstream& among, const affinity& request);
 
     round_robin turns_;
+    least_requests fewest_;
+    consistent_hash ring_;
     std::vector<candidate> candidates_;  // kept for its capacity
 };
 

@@ -14,6 +14,8 @@
 
 namespace weir::balancer {
 
+class hash_ring;
+
 struct upstream {
     struct member {
         std::shared_ptr<balancer::endpoint> endpoint;
@@ -27,6 +29,7 @@ struct upstream {
     std::vector<member> members;
     std::shared_ptr<retry_budget> budget;
     std::shared_ptr<balancer::queue> queue;
+    std::shared_ptr<const hash_ring> ring;  // with balance: hash; null otherwise
 };
 
 }  // namespace weir::balancer

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "balancer/consistent_hash.hpp"
+
 namespace weir::proxy {
 
 std::map<std::string, upstream_in_use> upstream_registry::make(const conf::settings& settings) {
@@ -27,6 +29,8 @@ std::map<std::string, upstream_in_use> upstream_registry::make(const conf::setti
             if (!endpoint) endpoint = std::make_shared<balancer::endpoint>(next_endpoint_++, server.address);
             upstream->members.push_back({endpoint, static_cast<int>(server.weight), server.backup});
         }
+        if (wanted.balance == conf::balance_policy::hash)
+            upstream->ring = std::make_shared<const balancer::hash_ring>(upstream->members);
         made[name] = {std::move(upstream), own.counters};
     }
     return made;

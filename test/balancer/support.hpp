@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "balancer/consistent_hash.hpp"
+#include "balancer/selector.hpp"
 #include "balancer/upstream.hpp"
 
 namespace weir::balancer::test {
@@ -31,15 +33,18 @@ struct line {
     unsigned max_in_flight = 0;  // 0: no limit
 };
 
-inline upstream make_upstream(const std::vector<line>& lines) {
+inline upstream make_upstream(const std::vector<line>& lines,
+                              conf::balance_policy policy = conf::balance_policy::round_robin) {
     upstream made;
     made.name = "app";
+    made.settings.balance = policy;
     for (std::uint32_t id = 0; id < lines.size(); ++id) {
         made.members.push_back({make_endpoint(id), lines[id].weight, lines[id].backup});
         if (lines[id].max_in_flight != 0) made.members.back().endpoint->configure(lines[id].max_in_flight, {});
     }
     made.budget = std::make_shared<retry_budget>();
     made.queue = std::make_shared<queue>();
+    if (policy == conf::balance_policy::hash) made.ring = std::make_shared<const hash_ring>(made.members);
     return made;
 }
 

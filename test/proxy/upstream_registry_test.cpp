@@ -46,6 +46,15 @@ TEST_CASE("upstreams are made as the settings say", "[proxy][upstream_registry]"
     CHECK(app.id != made.at("blog").upstream->id);
 }
 
+TEST_CASE("an upstream that chooses by hash has a ring", "[proxy][upstream_registry][hash]") {
+    conf::settings settings = make_settings({{"app", {"127.0.0.1:9001", "127.0.0.1:9002"}}, {"blog", {"unix:/blog"}}});
+    settings.upstreams["app"].balance = conf::balance_policy::hash;
+    upstream_registry registry(1);
+    const auto made = registry.make(settings);
+    CHECK(made.at("app").upstream->ring);
+    CHECK_FALSE(made.at("blog").upstream->ring);
+}
+
 TEST_CASE("what stays in the settings stays over a reload", "[proxy][upstream_registry][reload]") {
     upstream_registry registry(1);
     const auto before = registry.make(make_settings({{"app", {"127.0.0.1:9001", "127.0.0.1:9002"}}}));
