@@ -26,11 +26,13 @@ queue::joined queue::join(waiter& newcomer, const conf::queue_settings& limits, 
 bool queue::make_room(const waiter& newcomer, clock::time_point now) {
     for (std::size_t lowest = 0; lowest <= newcomer.class_; ++lowest) {
         waiters& line = lines_[lowest];
-        if (line.empty() || (lowest == newcomer.class_ && !late(line, now))) continue;
-        waiter& oldest = line.front();
-        remove(oldest);
-        oldest.displaced_ = true;
-        oldest.wakes_.wake();
+        if (line.empty()) continue;
+        const bool newest_first = late(line, now);
+        if (lowest == newcomer.class_ && !newest_first) return false;
+        waiter& last = newest_first ? line.front() : line.back();
+        remove(last);
+        last.displaced_ = true;
+        last.wakes_.wake();
         return true;
     }
     return false;
@@ -49,10 +51,11 @@ queue::outcome queue::leave(waiter& one) {
     return {.granted = std::exchange(one.granted_, nullptr), .displaced = one.displaced_};
 }
 
-queue::waiter* queue::next_for(const endpoint& free, clock::time_point now) {
+queue::waiter* queue::next_for(const upstream& of, const endpoint& free, clock::time_point now) {
+    const bool for_anybody = takes_turns(of, free, now, {});
     const auto takes = [&](const waiter& w) {
-        if (w.only_ && w.only_ != &free && w.only_->usable(now)) return false;
-        return std::ranges::find(w.tried_, free.id()) == w.tried_.end();
+        if (w.only_ && w.only_->usable(now)) return w.only_ == &free;
+        return w.tried_.empty() ? for_anybody : takes_turns(of, free, now, w.tried_);
     };
     for (std::size_t i = lines_.size(); i-- > 0;) {
         waiters& line = lines_[i];
@@ -67,9 +70,10 @@ queue::waiter* queue::next_for(const endpoint& free, clock::time_point now) {
     return nullptr;
 }
 
-bool queue::offer(const std::shared_ptr<endpoint>& free, clock::time_point now) {
+bool queue::offer(const upstream& of, const std::shared_ptr<endpoint>& free, clock::time_point now) {
+    if (!free->has_free_slot()) return false;
     std::lock_guard lock(mutex_);
-    waiter* next = next_for(*free, now);
+    waiter* next = next_for(of, *free, now);
     if (!next || !free->try_take_slot()) return false;
     remove(*next);
     next->granted_ = free;
@@ -80,12 +84,12 @@ bool queue::offer(const std::shared_ptr<endpoint>& free, clock::time_point now) 
 
 void release_slot(const upstream& of, const std::shared_ptr<endpoint>& one, clock::time_point now) {
     one->give_back_slot();
-    if (of.queue->waiting() != 0 && takes_turns(of, *one, now)) of.queue->offer(one, now);
+    if (of.queue->waiting() != 0) of.queue->offer(of, one, now);
 }
 
 void offer_free_slots(const upstream& of, clock::time_point now) {
     for (const upstream::member& m : of.members) {
-        while (of.queue->waiting() != 0 && takes_turns(of, *m.endpoint, now) && of.queue->offer(m.endpoint, now)) {
+        while (of.queue->waiting() != 0 && of.queue->offer(of, m.endpoint, now)) {
         }
     }
 }

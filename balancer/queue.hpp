@@ -3,12 +3,16 @@
 // A class with a higher priority goes first. Within a class the oldest goes first while waits are short. When the
 // oldest has waited for more than half of the queue's time, there is more to do than can be done, and first in, first
 // out would make everybody wait until just before the end; so the newest goes first from there on, and the oldest, who
-// would have come too late, leave at their deadline. When the queue is full a newcomer takes the place of the oldest of
-// the lowest class in that state, or of one with a lower priority, else it is refused.
+// would have come too late, leave at their deadline. When the queue is full a newcomer takes the place of whoever would
+// be served last of the lowest class: of a lower one always, of its own when the oldest there has waited that long;
+// else it is refused.
 //
 // The mutex is taken only when no slot is free or somebody waits. A slot that is given back is offered to who waits
-// when waiting() is not 0; who joins counts itself first and looks for a free slot again after that. Both orders are
-// sequentially consistent, so one of the two sees the other and no wake-up is lost.
+// when waiting() is not 0; who joins counts itself first and looks for a free slot again after that, by
+// offer_free_slots(), which overtakes nobody. Both orders are sequentially consistent, so one of the two sees the other
+// and no wake-up is lost. What happens by the clock alone (the pause of an endpoint that was passed over ends, or keeps
+// a sticky client from its own) wakes nobody: the control thread offers free slots about ten times a second while
+// somebody waits.
 #pragma once
 
 #include <array>
@@ -25,6 +29,8 @@
 #include "proxy/http/wakeable.hpp"
 
 namespace weir::balancer {
+
+struct upstream;
 
 class queue {
   public:
@@ -61,8 +67,9 @@ class queue {
     // Takes `one` out, if it is in, and says what it got. Always to be called after join() said waits.
     outcome leave(waiter& one);
 
-    // `free` may have a free slot: takes it for who is next. True if somebody got it. Any thread.
-    bool offer(const std::shared_ptr<endpoint>& free, clock::time_point now);
+    // `free`, a member of `of`, may have a free slot: takes it for who is next of those that may have it: it waits for
+    // this endpoint, or would choose among it and others. True if somebody got it. Any thread.
+    bool offer(const upstream& of, const std::shared_ptr<endpoint>& free, clock::time_point now);
 
     std::size_t waiting() const { return waiting_.load(); }
 
@@ -70,7 +77,7 @@ class queue {
     using waiters = boost::intrusive::list<waiter, boost::intrusive::constant_time_size<true>>;
 
     bool late(const waiters& line, clock::time_point now) const;
-    waiter* next_for(const endpoint& free, clock::time_point now);
+    waiter* next_for(const upstream& of, const endpoint& free, clock::time_point now);
     bool make_room(const waiter& newcomer, clock::time_point now);
     void remove(waiter& one);
 
@@ -80,11 +87,10 @@ class queue {
     std::atomic<std::size_t> waiting_{0};
 };
 
-struct upstream;
 // Gives back a slot of `one`: to who waits, if it may have it. Any thread.
 void release_slot(const upstream& of, const std::shared_ptr<endpoint>& one, clock::time_point now);
-// Slots may have become free otherwise (an endpoint came up, its limit was raised): all that waits and can have one
-// gets one. Any thread.
+// Slots may have become free otherwise (an endpoint came up, its limit was raised), or somebody joined: all that waits
+// and can have one gets one. Any thread.
 void offer_free_slots(const upstream& of, clock::time_point now);
 
 }  // namespace weir::balancer

@@ -24,11 +24,13 @@ bool retry_budget::take(clock::time_point now) {
     constexpr std::int64_t free_per_second = 10;
     const std::int64_t second = std::chrono::duration_cast<std::chrono::seconds>(now.time_since_epoch()).count();
     // Two threads at the turn of a second may both reset the count: a few retries more, never a lock.
-    if (second_.exchange(second, std::memory_order_relaxed) != second) free_.store(0, std::memory_order_relaxed);
-    if (free_.fetch_add(1, std::memory_order_relaxed) < free_per_second) return true;
-    if (earned_.fetch_sub(unit, std::memory_order_relaxed) >= unit) return true;
-    earned_.fetch_add(unit, std::memory_order_relaxed);
-    return false;
+    if (second_.exchange(second, std::memory_order_relaxed) != second) taken_.store(0, std::memory_order_relaxed);
+    const bool free = taken_.fetch_add(1, std::memory_order_relaxed) < free_per_second;
+    const std::int64_t earned = earned_.fetch_sub(unit, std::memory_order_relaxed);
+    if (earned >= unit) return true;
+    // A free one is owed, so that they are a floor and no addition; what is owed is bounded, so that they stay free.
+    if (!free || earned <= -free_per_second * unit) earned_.fetch_add(unit, std::memory_order_relaxed);
+    return free;
 }
 
 }  // namespace weir::balancer

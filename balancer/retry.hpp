@@ -40,7 +40,8 @@ class retry_budget;
 next_step after_failure(const attempt& failed, const request_facts& request, const conf::retry_settings& settings,
                         retry_budget& budget, clock::time_point now);
 
-// Retries as a share of requests, so that they never double an overload: never less than 10 a second. Any thread.
+// Retries as a share of requests, so that they never double an overload, but never less than 10 a second: in any time
+// at most the greater of the two, and what a calm time saved up. Any thread.
 class retry_budget {
   public:
     void request_came(unsigned percent);
@@ -50,8 +51,8 @@ class retry_budget {
     static constexpr std::int64_t unit = 100;         // one retry
     static constexpr std::int64_t most = 100 * unit;  // what a calm time can save up
     std::atomic<std::int64_t> earned_{0};
-    std::atomic<std::int64_t> second_{0};  // the second that free_ counts
-    std::atomic<std::int64_t> free_{0};    // free retries taken in it
+    std::atomic<std::int64_t> second_{0};  // the second that taken_ counts
+    std::atomic<std::int64_t> taken_{0};   // retries asked for in it
 };
 
 }  // namespace weir::balancer

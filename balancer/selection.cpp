@@ -20,6 +20,10 @@ bool belongs(const upstream::member& m, tier which, clock::time_point now) {
     return m.endpoint->last_resort();
 }
 
+bool contains(std::span<const std::uint32_t> ids, const endpoint& one) {
+    return std::ranges::find(ids, one.id()) != ids.end();
+}
+
 }  // namespace
 
 void gather_candidates(const upstream& among, clock::time_point now, std::span<const std::uint32_t> tried,
@@ -28,7 +32,7 @@ void gather_candidates(const upstream& among, clock::time_point now, std::span<c
     for (const tier which : {tier::ready, tier::backup, tier::last_resort}) {
         for (std::uint32_t i = 0; i < among.members.size(); ++i) {
             const upstream::member& m = among.members[i];
-            if (!belongs(m, which, now) || std::ranges::find(tried, m.endpoint->id()) != tried.end()) continue;
+            if (!belongs(m, which, now) || contains(tried, *m.endpoint)) continue;
             out.push_back({.member = i,
                            .weight = std::int64_t{m.weight} * m.endpoint->share_percent(now),
                            .has_slot = m.endpoint->has_free_slot()});
@@ -37,11 +41,12 @@ void gather_candidates(const upstream& among, clock::time_point now, std::span<c
     }
 }
 
-bool takes_turns(const upstream& among, const endpoint& one, clock::time_point now) {
+bool takes_turns(const upstream& among, const endpoint& one, clock::time_point now,
+                 std::span<const std::uint32_t> tried) {
     for (const tier which : {tier::ready, tier::backup, tier::last_resort}) {
         bool any = false;
         for (const upstream::member& m : among.members) {
-            if (!belongs(m, which, now)) continue;
+            if (!belongs(m, which, now) || contains(tried, *m.endpoint)) continue;
             if (m.endpoint.get() == &one) return true;
             any = true;
         }

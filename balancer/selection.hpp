@@ -23,8 +23,8 @@ struct candidate {
 void gather_candidates(const upstream& among, clock::time_point now, std::span<const std::uint32_t> tried,
                        std::vector<candidate>& out);
 
-// True if a request that has tried nobody would have `one` among its candidates: a slot of it that became free may go
-// to who waits.
-bool takes_turns(const upstream& among, const endpoint& one, clock::time_point now);
+// True if a request that has tried `tried` has `one` among its candidates, free slot or not.
+bool takes_turns(const upstream& among, const endpoint& one, clock::time_point now,
+                 std::span<const std::uint32_t> tried);
 
 }  // namespace weir::balancer

@@ -79,9 +79,8 @@ TEST_CASE("the budget gives ten retries a second and a share of the requests bey
         for (int i = 0; i < 50; ++i) taken += budget.take(now + std::chrono::seconds(1));
         CHECK(taken == 10);
     }
-    SECTION("a hundred requests at 20 % bring twenty") {
+    SECTION("a hundred requests at 20 % allow twenty in all") {
         for (int i = 0; i < 100; ++i) budget.request_came(20);
-        taken = 0;
         for (int i = 0; i < 50; ++i) taken += budget.take(now);
         CHECK(taken == 20);
     }
@@ -95,6 +94,33 @@ TEST_CASE("the budget gives ten retries a second and a share of the requests bey
         for (int i = 0; i < 1000; ++i) taken += budget.take(now);
         CHECK(taken == 100);
     }
+}
+
+// Every attempt fails after it was sent, and every request would be tried four times.
+TEST_CASE("retries never double an overload", "[balancer][retry]") {
+    const auto [requests_a_second, least, most] = GENERATE(table<int, int, int>({
+        // In a minute, each after a calm time; what that saved up is at most 100.
+        {5, 600, 600 + 100},        // the floor is more than the share
+        {20, 600, 600 + 100},       //
+        {1000, 12'000, 12'100},     // the share is more
+        {20'000, 240'000, 240'100}  //
+    }));
+    CAPTURE(requests_a_second);
+    const conf::retry_settings settings{.retries = 3, .budget_percent = 20};
+    retry_budget budget;
+    for (int i = 0; i < 10'000; ++i) budget.request_came(settings.budget_percent);
+    int retries = 0;
+    for (int i = 0; i < requests_a_second * 60; ++i) {
+        const clock::time_point at = now + std::chrono::microseconds(1'000'000LL * i / requests_a_second);
+        budget.request_came(settings.budget_percent);
+        request_facts facts{.idempotent = true};
+        while (after_failure({.bytes_sent = 1}, facts, settings, budget, at) == next_step::retry) {
+            ++facts.retries_made;
+            ++retries;
+        }
+    }
+    CHECK(retries >= least);
+    CHECK(retries <= most);
 }
 
 }  // namespace weir::balancer
