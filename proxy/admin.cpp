@@ -124,15 +124,16 @@ error_code listen_on(acceptor_type& acceptor, const protocol::endpoint& endpoint
 
 // One open listener and its connections. Their coroutines share it, so it outlives its owner by a moment.
 struct admin::state {
-    state(asio::io_context& context, std::function<server_status()> f)
-        : tasks(context), acceptor(context), pause(context), gather(std::move(f)) {}
+    state(asio::io_context& context, admin_calls c)
+        : tasks(context), acceptor(context), pause(context), calls(std::move(c)) {}
 
     task_group tasks;
     acceptor_type acceptor;
     timer_type pause;
     conf::address configured;
     socket_file file;
-    std::function<server_status()> gather;  // empty once closed
+    admin_calls calls;  // empty once closed
+    bool open = true;
     std::vector<stream_type*> streams;
 
     std::optional<std::string> listen(asio::io_context& context, const conf::address& where);
@@ -158,7 +159,8 @@ std::optional<std::string> admin::state::listen(asio::io_context& context, const
 }
 
 void admin::state::close() {
-    gather = nullptr;
+    open = false;
+    calls = {};
     error_code ignored;
     acceptor.close(ignored);
     pause.cancel();
@@ -167,10 +169,10 @@ void admin::state::close() {
 }
 
 awaitable<void> admin::state::run_accept(std::shared_ptr<state> self) {
-    while (self->gather) {
+    while (self->open) {
         socket_type socket(self->acceptor.get_executor());
         const auto [failed] = co_await self->acceptor.async_accept(socket, as_values);
-        if (!self->gather) break;
+        if (!self->open) break;
         if (failed) {
             // Out of descriptors, most likely: to try again at once would only burn the processor.
             self->pause.expires_after(std::chrono::milliseconds(100));
@@ -185,7 +187,7 @@ awaitable<void> admin::state::run_connection(std::shared_ptr<state> self, socket
     stream_type stream(std::move(socket));
     beast::flat_buffer buffer(max_head_bytes);
     self->streams.push_back(&stream);
-    while (self->gather) {
+    while (self->open) {
         const bool again = co_await exchange(self, stream, buffer);
         if (!again) break;
     }
@@ -200,7 +202,7 @@ awaitable<bool> admin::state::exchange(std::shared_ptr<state> self, stream_type&
     parser.header_limit(max_head_bytes);
     stream.expires_after(deadline);
     const auto [failed, bytes] = co_await beast::http::async_read_header(stream, buffer, parser, as_values);
-    if (!self->gather) co_return false;
+    if (!self->open) co_return false;
     if (failed == beast::http::error::header_limit || failed == beast::http::error::buffer_overflow) {
         co_return co_await send(
             stream, refuse(beast::http::status::request_header_fields_too_large, "the request head is too long"), false,
@@ -219,7 +221,7 @@ awaitable<bool> admin::state::exchange(std::shared_ptr<state> self, stream_type&
     const auto local = stream.socket().local_endpoint(unknown);
     if (!unknown && local.protocol().family() != AF_UNIX)
         place = {tcp_endpoint(local).address(), self->configured.host};
-    admin_response response = answer(request, has_content, place, self->gather);
+    admin_response response = answer(request, has_content, place, self->calls);
     co_return co_await send(stream, std::move(response), request.keep_alive() && !has_content,
                             request.method() == beast::http::verb::head);
 }
@@ -238,8 +240,7 @@ awaitable<bool> admin::state::send(stream_type& stream, admin_response response,
     co_return !failed && keep_alive;
 }
 
-admin::admin(boost::asio::io_context& control, std::function<server_status()> gather)
-    : control_(control), gather_(std::move(gather)) {}
+admin::admin(boost::asio::io_context& control, admin_calls calls) : control_(control), calls_(std::move(calls)) {}
 
 admin::~admin() {
     close();
@@ -247,7 +248,7 @@ admin::~admin() {
 
 std::optional<std::string> admin::open(const conf::address& where) {
     if (state_ && state_->configured.text == where.text) return std::nullopt;
-    auto fresh = std::make_shared<state>(control_, gather_);
+    auto fresh = std::make_shared<state>(control_, calls_);
     if (auto fault = fresh->listen(control_, where)) return fault;
     close();
     state_ = std::move(fresh);

@@ -1,4 +1,5 @@
-// The listener for metrics and status: GET or HEAD of /metrics, /status and /healthz.
+// The listener for metrics, status and control: GET or HEAD of /metrics, /status and /healthz, and POST of changes by
+// hand (control.hpp).
 //
 // It lives on the control thread, away from the path of a request, so Beast's stock server code does. Connections, the
 // size of heads and the time for everything are bounded. A page that a browser loaded from elsewhere must not reach it:
@@ -6,10 +7,9 @@
 #pragma once
 
 #include "conf/address.hpp"
-#include "proxy/status.hpp"
+#include "proxy/admin_response.hpp"
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -21,8 +21,8 @@ namespace weir::proxy {
 // All of it on the thread that runs `control`.
 class admin {
   public:
-    // `gather` is called for each request while the listener is open.
-    admin(boost::asio::io_context& control, std::function<server_status()> gather);
+    // `calls` are called while the listener is open.
+    admin(boost::asio::io_context& control, admin_calls calls);
     ~admin();  // close()
     admin(const admin&) = delete;
     admin& operator=(const admin&) = delete;
@@ -30,7 +30,7 @@ class admin {
     // Listens on `where` instead of what was open before. What went wrong, as a sentence, or nothing; after a failure
     // the listener before it is still open.
     std::optional<std::string> open(const conf::address& where);
-    // Stops listening, ends all connections and removes the unix socket. They let go of `gather` at once.
+    // Stops listening, ends all connections and removes the unix socket. They let go of `calls` at once.
     void close();
 
     // The address in use, with the port that the system chose; empty while closed.
@@ -39,7 +39,7 @@ class admin {
   private:
     struct state;
     boost::asio::io_context& control_;
-    std::function<server_status()> gather_;
+    admin_calls calls_;
     std::shared_ptr<state> state_;
 };
 

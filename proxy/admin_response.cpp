@@ -2,6 +2,7 @@
 
 #include "proxy/http/date.hpp"
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <utility>
@@ -20,6 +21,9 @@ namespace ip = boost::asio::ip;
 using boost::beast::iequals;
 using http_lib::field;
 using http_lib::status;
+
+constexpr std::string_view known_pages =
+    "there are /metrics, /status, /healthz and POST /upstreams/NAME/servers/ADDRESS/(drain|ready|down)";
 
 std::string_view view(boost::beast::string_view text) {
     return {text.data(), text.size()};
@@ -68,6 +72,48 @@ std::optional<admin_response> refusal(const admin_request& request, bool has_con
     return refuse(status::payload_too_large, "no content is taken here");
 }
 
+// In a time that says nothing of where the two differ.
+bool same_secret(std::string_view given, std::string_view secret) {
+    unsigned difference = given.size() == secret.size() ? 0 : 1;
+    for (std::size_t i = 0; i < given.size() && !secret.empty(); ++i)
+        difference |= static_cast<unsigned char>(given[i] ^ secret[i % secret.size()]);
+    return difference == 0 && !secret.empty();
+}
+
+// RFC 6750 section 2.1.
+bool may_change(const admin_request& request, const std::optional<std::string>& token) {
+    if (!token) return true;
+    constexpr std::string_view scheme = "Bearer ";
+    if (request.count(field::authorization) != 1) return false;
+    std::string_view given = view(request[field::authorization]);
+    const std::string_view named = given.substr(0, scheme.size());
+    if (!iequals(boost::beast::string_view(named.data(), named.size()),
+                 boost::beast::string_view(scheme.data(), scheme.size())))
+        return false;
+    given.remove_prefix(scheme.size());
+    given.remove_prefix(std::min(given.find_first_not_of(' '), given.size()));
+    return same_secret(given, *token);
+}
+
+admin_response not_allowed(std::string_view methods) {
+    admin_response response = refuse(status::method_not_allowed, std::string("allowed here: ").append(methods));
+    response.set(field::allow, boost::beast::string_view(methods.data(), methods.size()));
+    return response;
+}
+
+admin_response answer_change(const admin_request& request, const hand_change& change, const admin_calls& calls) {
+    if (request.method() != http_lib::verb::post) return not_allowed("POST");
+    if (!may_change(request, calls.token())) {
+        admin_response response =
+            refuse(status::unauthorized, "this takes the admin token: Authorization: Bearer TOKEN");
+        response.set(field::www_authenticate, "Bearer");
+        return response;
+    }
+    admin_calls::changed changed = calls.change(change);
+    if (!changed.why_not.empty()) return refuse(status::not_found, changed.why_not);
+    return make(status::ok, "application/json", std::move(changed.json));
+}
+
 }  // namespace
 
 bool is_own_host(std::string_view host, const admin_place& place) {
@@ -86,20 +132,19 @@ admin_response refuse(status code, std::string_view why) {
 }
 
 admin_response answer(const admin_request& request, bool has_content, const admin_place& place,
-                      const std::function<server_status()>& gather) {
+                      const admin_calls& calls) {
     if (auto refused = refusal(request, has_content, place)) return std::move(*refused);
     const std::string_view target = view(request.target());
     const std::string_view path = target.substr(0, target.find('?'));
     const bool metrics = path == "/metrics";
     const bool health = path == "/healthz";
-    if (!metrics && !health && path != "/status")
-        return refuse(status::not_found, "there are /metrics, /status and /healthz");
-    if (request.method() != http_lib::verb::get && request.method() != http_lib::verb::head) {
-        admin_response response = refuse(status::method_not_allowed, "GET and HEAD are allowed");
-        response.set(field::allow, "GET, HEAD");
-        return response;
+    if (!metrics && !health && path != "/status") {
+        if (const auto change = parse_hand_change(path)) return answer_change(request, *change, calls);
+        return refuse(status::not_found, known_pages);
     }
-    server_status now = gather();
+    if (request.method() != http_lib::verb::get && request.method() != http_lib::verb::head)
+        return not_allowed("GET, HEAD");
+    server_status now = calls.gather();
     if (health)
         return refuse(now.draining ? status::service_unavailable : status::ok, now.draining ? "draining" : "ok");
     now.process = read_process_use();

@@ -1,6 +1,7 @@
-// What the admin listener answers. Pure but for `gather`.
+// What the admin listener answers. Pure but for what it calls.
 #pragma once
 
+#include "proxy/control.hpp"
 #include "proxy/status.hpp"
 
 #include <functional>
@@ -24,10 +25,22 @@ struct admin_place {
     std::string name;                                 // of the host as configured
 };
 
+// What the listener asks of the server, on the control thread.
+struct admin_calls {
+    std::function<server_status()> gather;
+    // The endpoint as it is after the change, as JSON; or why there was none: the endpoint is not known.
+    struct changed {
+        std::string json;
+        std::string why_not;
+    };
+    std::function<changed(const hand_change&)> change;
+    std::function<std::optional<std::string>()> token;  // asked for by what changes anything; empty: none
+};
+
 // The whole answer, framed but for the Connection field. `has_content`: the head announces content, which was not read.
 // A HEAD request gets what GET would; the caller leaves the content out.
 admin_response answer(const admin_request& request, bool has_content, const admin_place& place,
-                      const std::function<server_status()>& gather);
+                      const admin_calls& calls);
 
 // The answer to what could not be read as a request.
 admin_response refuse(boost::beast::http::status status, std::string_view why);

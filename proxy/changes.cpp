@@ -22,6 +22,35 @@ std::string upstream_changes(const conf::upstream_settings& before, const conf::
     return text.empty() && before != now ? " settings" : text;
 }
 
+std::uint64_t count(std::int64_t value) {
+    return static_cast<std::uint64_t>(std::max<std::int64_t>(0, value));
+}
+
+void describe_state(const balancer::endpoint& endpoint, const endpoint_notes& notes, steady::time_point now,
+                    endpoint_status& of) {
+    using balancer::out_of_use;
+    // What a person said goes before what weir found: it is there to stay.
+    const auto hold = [&](out_of_use why, const char* word, const std::string& reason) {
+        if (!endpoint.is(why)) return;
+        if (of.out_of_use.empty()) of.state = word;
+        of.reason += (of.out_of_use.empty() ? "" : std::string("; ") + word + ": ") + reason;
+        of.out_of_use.push_back(word);
+    };
+    hold(out_of_use::held_down, "held down", "by hand");
+    hold(out_of_use::draining, "draining", "by hand");
+    hold(out_of_use::unresolved, "unresolved", "its name does not resolve");
+    hold(out_of_use::unhealthy, "down", notes.down_why);
+    hold(out_of_use::ejected, "ejected", notes.ejected_why);
+    if (!endpoint.in_use()) return;
+    if (endpoint.passed_over(now)) {
+        of.state = "passed over";
+        of.reason = "it refused a moment ago";
+    } else if (of.share_percent < 100) {
+        of.state = "slow start";
+        of.reason = "it gets " + std::to_string(of.share_percent) + "% of its share";
+    }
+}
+
 }  // namespace
 
 std::string describe_changes(const conf::settings& before, const conf::settings& now) {
@@ -48,27 +77,27 @@ std::string describe_changes(const conf::settings& before, const conf::settings&
     return text.empty() ? "nothing changed" : text;
 }
 
-upstream_status describe(const balancer::upstream& upstream, const upstream_counters& counters,
+endpoint_status describe(const balancer::upstream::member& member, const endpoint_notes& notes,
                          steady::time_point now) {
+    const balancer::endpoint& endpoint = *member.endpoint;
+    endpoint_status of{.address = endpoint.name(),
+                       .weight = static_cast<unsigned>(member.weight),
+                       .backup = member.backup,
+                       .share_percent = endpoint.share_percent(now),
+                       .in_flight = count(endpoint.in_flight()),
+                       .max_in_flight = endpoint.max_in_flight(),
+                       .checks = notes.checks,
+                       .idle_connections = count(endpoint.idle_connections.load()),
+                       .requests = endpoint.requests.load(),
+                       .failures = endpoint.failures.load()};
+    describe_state(endpoint, notes, now, of);
+    return of;
+}
+
+upstream_status describe(const balancer::upstream& upstream, const upstream_counters& counters) {
     upstream_status status;
     status.name = upstream.name;
-    for (const auto& member : upstream.members) {
-        const balancer::endpoint& endpoint = *member.endpoint;
-        endpoint_status of{
-            .address = endpoint.name(), .weight = static_cast<unsigned>(member.weight), .backup = member.backup};
-        if (!endpoint.resolved()) {
-            of.state = "unresolved";
-            of.reason = "its name does not resolve";
-        } else if (endpoint.passed_over(now)) {
-            of.state = "passed over";
-            of.reason = "it refused a connection less than a second ago";
-        }
-        of.in_flight = static_cast<std::uint64_t>(std::max<std::int64_t>(0, endpoint.in_flight()));
-        of.idle_connections = static_cast<std::uint64_t>(std::max<std::int64_t>(0, endpoint.idle_connections.load()));
-        of.requests = endpoint.requests.load();
-        of.failures = endpoint.failures.load();
-        status.endpoints.push_back(std::move(of));
-    }
+    status.queued = upstream.queue->waiting();
     for (const upstream_metrics& worker : counters.by_worker) status.add(worker);
     return status;
 }

@@ -13,6 +13,15 @@ namespace weir::proxy {
 // "app: +127.0.0.1:9003 -127.0.0.1:9001; routes; client", or "nothing changed". Pure.
 std::string describe_changes(const conf::settings& before, const conf::settings& now);
 
-upstream_status describe(const balancer::upstream& upstream, const upstream_counters& counters, steady::time_point now);
+// What is known of an endpoint beside what is in it.
+struct endpoint_notes {
+    std::string down_why;     // checks found it down: why
+    std::string ejected_why;  // likewise
+    std::optional<checks_status> checks;
+};
+
+endpoint_status describe(const balancer::upstream::member& member, const endpoint_notes& notes, steady::time_point now);
+// Without the endpoints.
+upstream_status describe(const balancer::upstream& upstream, const upstream_counters& counters);
 
 }  // namespace weir::proxy

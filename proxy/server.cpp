@@ -43,7 +43,7 @@ server::server(conf::settings settings, std::function<reload_source()> load)
       services_{.cache = cache_, .budget = budget_},
       registry_(worker_count(first_)),
       resolver_(context_),
-      admin_(context_, [this] { return gather(); }) {
+      admin_(context_, admin_calls_of_this()) {
     for (std::size_t i = 0; i < worker_count(first_); ++i) {
         workers_.push_back(std::make_unique<worker>(static_cast<std::uint32_t>(i), services_, logs_.access_buffer()));
     }
@@ -328,9 +328,27 @@ server_status server::gather() const {
     if (!current_) return status;
     status.buffer_limit_bytes = current_->settings.buffering.memory_max_bytes;
     const auto now = steady::now();
-    for (const auto& [name, used] : current_->upstreams)
-        status.upstreams.push_back(describe(*used.upstream, *used.counters, now));
+    for (const auto& [name, used] : current_->upstreams) {
+        upstream_status& one = status.upstreams.emplace_back(describe(*used.upstream, *used.counters));
+        for (const auto& member : used.upstream->members)
+            one.endpoints.push_back(describe(member, {}, now));
+    }
     return status;
+}
+
+admin_calls server::admin_calls_of_this() {
+    return {.gather = [this] { return gather(); },
+            .change = [this](const hand_change& what) { return change(what); },
+            .token = [this] { return current_ ? current_->settings.admin.token : std::nullopt; }};
+}
+
+admin_calls::changed server::change(const hand_change& what) {
+    static const std::map<std::string, upstream_in_use> none_yet;
+    const auto now = steady::now();
+    const hand_result done = change_by_hand(what, current_ ? current_->upstreams : none_yet, now);
+    if (!done.member) return {.json = {}, .why_not = done.why};
+    const endpoint_status of = describe(*done.member, {}, now);
+    return {.json = to_json(done.upstream->name, of), .why_not = {}};
 }
 
 }  // namespace weir::proxy

@@ -73,6 +73,8 @@ class server {
     void drain();
     void finish(bool clean);
     server_status gather() const;
+    admin_calls admin_calls_of_this();
+    admin_calls::changed change(const hand_change& what);
 
     std::function<reload_source()> load_;
     std::shared_ptr<const snapshot> current_;

@@ -54,21 +54,32 @@ json::object named_totals(const server_status& status, std::array<counter, Size>
 }
 
 json::object endpoint_object(const endpoint_status& endpoint) {
-    return {{"address", endpoint.address},
-            {"state", endpoint.state},
-            {"reason", endpoint.reason},
-            {"weight", endpoint.weight},
-            {"backup", endpoint.backup},
-            {"in_flight", endpoint.in_flight},
-            {"idle_connections", endpoint.idle_connections},
-            {"requests", endpoint.requests},
-            {"failures", endpoint.failures}};
+    json::object object{{"address", endpoint.address},
+                        {"state", endpoint.state},
+                        {"reason", endpoint.reason},
+                        {"out_of_use", json::value_from(endpoint.out_of_use)},
+                        {"weight", endpoint.weight},
+                        {"backup", endpoint.backup},
+                        {"share_percent", endpoint.share_percent},
+                        {"in_flight", endpoint.in_flight},
+                        {"max_in_flight", nullptr},
+                        {"idle_connections", endpoint.idle_connections},
+                        {"requests", endpoint.requests},
+                        {"failures", endpoint.failures},
+                        {"checks", nullptr}};
+    if (endpoint.max_in_flight) object["max_in_flight"] = *endpoint.max_in_flight;
+    if (endpoint.checks) {
+        object["checks"] = {
+            {"started", endpoint.checks->started}, {"done", endpoint.checks->done}, {"fault", endpoint.checks->fault}};
+    }
+    return object;
 }
 
 json::object upstream_object(const upstream_status& upstream) {
     json::object object{{"name", upstream.name}};
     json::array& endpoints = object["endpoints"].emplace_array();
     for (const endpoint_status& endpoint : upstream.endpoints) endpoints.push_back(endpoint_object(endpoint));
+    object["queued"] = upstream.queued;
     json::object& responses = object["responses"].emplace_object();
     for (std::size_t index = 0; index < class_names.size(); ++index)
         responses[class_names[index]] = upstream.responses[index];
@@ -125,6 +136,12 @@ process_use read_process_use() {
     rlimit limit{};
     if (::getrlimit(RLIMIT_NOFILE, &limit) == 0) use.max_files = limit.rlim_cur;
     return use;
+}
+
+std::string to_json(const std::string& upstream, const endpoint_status& endpoint) {
+    json::object object = endpoint_object(endpoint);
+    object["upstream"] = upstream;
+    return json::serialize(object);
 }
 
 std::string to_json(const server_status& status) {

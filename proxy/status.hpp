@@ -6,18 +6,32 @@
 #include <array>
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 namespace weir::proxy {
 
+// Active checks of an endpoint.
+struct checks_status {
+    std::uint64_t started = 0;
+    std::uint64_t done = 0;
+    std::string fault;  // of the last one that is done; empty: it was good
+};
+
 struct endpoint_status {
-    std::string address;       // as conf::address::text
-    std::string state = "up";  // "up", "down", "unresolved" or "passed over"
-    std::string reason;        // why it is not up; empty if it is
+    std::string address;  // as conf::address::text
+    // "up", "slow start", "passed over", "unresolved", "down", "ejected", "draining" or "held down": the one that says
+    // most, where several hold
+    std::string state = "up";
+    std::string reason;                   // why it is not up; empty if it is
+    std::vector<std::string> out_of_use;  // all of "unresolved" to "held down" that hold
     unsigned weight = 1;
     bool backup = false;
+    unsigned share_percent = 100;  // of its weight; less during a slow start
     std::uint64_t in_flight = 0;
+    std::optional<unsigned> max_in_flight;  // empty: no limit
+    std::optional<checks_status> checks;    // empty: health is off
     std::uint64_t idle_connections = 0;
     std::uint64_t requests = 0;
     std::uint64_t failures = 0;
@@ -26,6 +40,7 @@ struct endpoint_status {
 struct upstream_status {
     std::string name;
     std::vector<endpoint_status> endpoints;
+    std::uint64_t queued = 0;                  // requests that wait for a slot
     std::array<std::uint64_t, 6> responses{};  // by status_class()
     std::uint64_t retries = 0;
     std::uint64_t cut_responses = 0;
@@ -72,6 +87,8 @@ struct server_status {
 
 // One JSON object without indentation. Names are those of the structs.
 std::string to_json(const server_status& status);
+// Likewise of one endpoint, with the name of its upstream.
+std::string to_json(const std::string& upstream, const endpoint_status& endpoint);
 
 // Prometheus text exposition, version 0.0.4.
 std::string to_prometheus(const server_status& status);

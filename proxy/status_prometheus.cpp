@@ -1,6 +1,7 @@
 // The Prometheus text of a status. Names follow the conventions there: base units, `_total` on what only grows.
 #include "proxy/status.hpp"
 
+#include <algorithm>
 #include <initializer_list>
 #include <string_view>
 #include <utility>
@@ -17,6 +18,7 @@ using metrics = worker_metrics;
 
 constexpr std::array<std::string_view, 6> class_names{"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
 constexpr std::array<std::string_view, cache_metric_count> cache_names{"hit", "stale", "miss", "pass", "off"};
+constexpr std::array<std::string_view, 5> out_of_use_names{"unresolved", "down", "ejected", "draining", "held down"};
 
 class exposition {
   public:
@@ -148,6 +150,8 @@ void write_upstream_connections(exposition& out) {
 }
 
 void write_endpoints(exposition& out, const server_status& status) {
+    out.metric("weir_queue_length", "gauge", "Requests that wait for a slot of an endpoint.");
+    for (const upstream_status& upstream : status.upstreams) out.sample({{"upstream", upstream.name}}, upstream.queued);
     const auto each = [&](std::string_view name, std::string_view type, std::string_view help, auto read) {
         out.metric(name, type, help);
         for (const upstream_status& upstream : status.upstreams)
@@ -156,11 +160,22 @@ void write_endpoints(exposition& out, const server_status& status) {
     };
     using e = endpoint_status;
     each("weir_endpoint_up", "gauge", "1 if requests are sent to the endpoint, else 0.",
-         [](const e& endpoint) { return endpoint.state == "up" ? 1 : 0; });
+         [](const e& endpoint) { return endpoint.state == "up" || endpoint.state == "slow start" ? 1 : 0; });
+    out.metric("weir_endpoint_out_of_use", "gauge", "1 if this reason keeps requests from the endpoint, else 0.");
+    for (const upstream_status& upstream : status.upstreams)
+        for (const e& endpoint : upstream.endpoints)
+            for (const std::string_view reason : out_of_use_names)
+                out.sample({{"upstream", upstream.name}, {"endpoint", endpoint.address}, {"reason", reason}},
+                           std::ranges::count(endpoint.out_of_use, reason));
+    each("weir_endpoint_share_ratio", "gauge",
+         "Part of its weight that the endpoint gets; below 1 during a slow start.",
+         [](const e& endpoint) { return endpoint.share_percent / 100.0; });
     each("weir_endpoint_weight", "gauge", "Share of the requests, relative to the others.",
          [](const e& endpoint) { return endpoint.weight; });
     each("weir_endpoint_in_flight", "gauge", "Requests under way at the endpoint.",
          [](const e& endpoint) { return endpoint.in_flight; });
+    each("weir_endpoint_max_in_flight", "gauge", "Most requests at once that the endpoint is given; 0: no limit.",
+         [](const e& endpoint) { return endpoint.max_in_flight.value_or(0); });
     each("weir_endpoint_idle_connections", "gauge", "Kept-alive connections that wait for a request.",
          [](const e& endpoint) { return endpoint.idle_connections; });
     each("weir_endpoint_requests_total", "counter", "Attempts sent to the endpoint.",

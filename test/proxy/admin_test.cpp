@@ -66,6 +66,13 @@ class running_admin {
     void drain() {
         on_control([this] { draining_ = true; });
     }
+    void ask_for_token(const std::string& token) {
+        on_control([this, token] { token_ = token; });
+    }
+    // What was changed, such as "app 127.0.0.1:9001 drain; ".
+    std::string changes() {
+        return on_control([this] { return changes_; });
+    }
 
   private:
     server_status gather() const {
@@ -77,8 +84,19 @@ class running_admin {
 
     asio::io_context context_;
     asio::executor_work_guard<asio::io_context::executor_type> work_{context_.get_executor()};
-    admin admin_{context_, [this] { return gather(); }};
+    admin_calls::changed change(const hand_change& what) {
+        if (what.upstream != "app") return {.json = {}, .why_not = "there is no upstream " + what.upstream};
+        changes_ += what.upstream + ' ' + what.address + ' ' + std::string(to_text(what.action)) + "; ";
+        return {.json = R"({"state":"draining"})", .why_not = {}};
+    }
+
+    admin admin_{context_,
+                 {.gather = [this] { return gather(); },
+                  .change = [this](const hand_change& what) { return change(what); },
+                  .token = [this] { return token_; }}};
     bool draining_ = false;
+    std::optional<std::string> token_;
+    std::string changes_;
     std::jthread thread_;
 };
 
@@ -189,6 +207,67 @@ TEST_CASE("what the admin listener does not serve is refused", "[proxy][admin]")
     const std::string response = ask(loopback(port), request);
     CHECK(response.substr(0, 13) == "HTTP/1.1 " + status + ' ');
     CHECK((response.find("Allow: GET, HEAD\r\n") != std::string::npos) == (status == "405"));
+}
+
+TEST_CASE("a server's state is changed by POST", "[proxy][admin][control]") {
+    running_admin admin;
+    const std::uint16_t port = admin.open_somewhere();
+    const std::string path = "/upstreams/app/servers/127.0.0.1:9001/drain";
+    const auto post = [&](const std::string& target, const std::string& fields = "") {
+        return ask(loopback(port), "POST " + target + " HTTP/1.1\r\nHost: localhost\r\n" + fields);
+    };
+    SECTION("and the answer is the new state") {
+        const std::string response = post(path, "Content-Length: 0\r\n");
+        CHECK(response.starts_with("HTTP/1.1 200 OK\r\n"));
+        CHECK(response.find("Content-Type: application/json\r\n") != std::string::npos);
+        CHECK(content_of(response) == R"({"state":"draining"})");
+        CHECK(post("/upstreams/app/servers/unix:%2Frun%2Fa.sock/down?why=because").starts_with("HTTP/1.1 200 "));
+        CHECK(admin.changes() == "app 127.0.0.1:9001 drain; app unix:/run/a.sock down; ");
+    }
+    SECTION("if it is known") {
+        const std::string response = post("/upstreams/blog/servers/127.0.0.1:9001/drain");
+        CHECK(response.starts_with("HTTP/1.1 404 "));
+        CHECK(content_of(response) == "there is no upstream blog\n");
+    }
+    SECTION("and by nothing else") {
+        const std::string response = get(port, path);
+        CHECK(response.starts_with("HTTP/1.1 405 "));
+        CHECK(response.find("Allow: POST\r\n") != std::string::npos);
+        CHECK(ask(loopback(port), "PUT " + path + " HTTP/1.1\r\nHost: localhost\r\n").starts_with("HTTP/1.1 405 "));
+        CHECK(post("/upstreams/app/servers/127.0.0.1:9001/kill").starts_with("HTTP/1.1 404 "));
+        CHECK(post(path, "Origin: http://localhost\r\n").starts_with("HTTP/1.1 403 "));
+        CHECK(post(path, "Content-Length: 2\r\n").starts_with("HTTP/1.1 415 "));
+        CHECK(ask(loopback(port), "POST " + path + " HTTP/1.1\r\nHost: evil.example\r\n").starts_with("HTTP/1.1 421 "));
+        CHECK(admin.changes().empty());
+    }
+}
+
+TEST_CASE("what changes anything takes the token, where there is one", "[proxy][admin][control]") {
+    running_admin admin;
+    const std::uint16_t port = admin.open_somewhere();
+    admin.ask_for_token("s3cret");
+    const auto [fields, status] = GENERATE(table<std::string, std::string>({
+        {"", "401"},
+        {"Authorization: Bearer s3cret\r\n", "200"},
+        {"authorization: bearer  s3cret\r\n", "200"},
+        {"Authorization: Bearer s3cre\r\n", "401"},
+        {"Authorization: Bearer s3crets\r\n", "401"},
+        {"Authorization: Bearer s3crets3cret\r\n", "401"},
+        {"Authorization: Bearer S3cret\r\n", "401"},
+        {"Authorization: Bearer \r\n", "401"},
+        {"Authorization: Bearer\r\n", "401"},
+        {"Authorization: Basic s3cret\r\n", "401"},
+        {"Authorization: s3cret\r\n", "401"},
+        {"Authorization: Bearer s3cret\r\nAuthorization: Bearer s3cret\r\n", "401"},
+    }));
+    CAPTURE(fields);
+    const std::string response = ask(
+        loopback(port), "POST /upstreams/app/servers/127.0.0.1:9001/drain HTTP/1.1\r\nHost: localhost\r\n" + fields);
+    CHECK(response.substr(0, 13) == "HTTP/1.1 " + status + ' ');
+    CHECK((response.find("WWW-Authenticate: Bearer\r\n") != std::string::npos) == (status == "401"));
+    CHECK(admin.changes().empty() == (status == "401"));
+    // Reading does not.
+    CHECK(get(port, "/status").starts_with("HTTP/1.1 200 "));
 }
 
 TEST_CASE("the host of a request names this machine", "[proxy][admin]") {

@@ -27,6 +27,8 @@ server_status busy(const worker_metrics& one, const worker_metrics& other) {
     app.endpoints[1].address = "unix:/run/app.sock";
     app.endpoints[1].state = "unresolved";
     app.endpoints[1].reason = "no such host";
+    app.endpoints[1].out_of_use = {"unresolved"};
+    app.queued = 6;
     app.responses = {1, 0, 20, 3, 4, 5};
     app.retries = 2;
     status.upstreams.push_back(app);
@@ -99,6 +101,12 @@ TEST_CASE("every line of the exposition is one that Prometheus reads", "[proxy][
         CHECK(samples.at("weir_endpoint_up{" + app + R"(,endpoint="127.0.0.1:9001"})") == 1);
         CHECK(samples.at("weir_endpoint_up{" + app + R"(,endpoint="unix:/run/app.sock"})") == 0);
     }
+    SECTION("what keeps requests away has a sample each") {
+        const std::string of = "weir_endpoint_out_of_use{" + app + R"(,endpoint="unix:/run/app.sock",reason=")";
+        CHECK(samples.at(of + R"(unresolved"})") == 1);
+        CHECK(samples.at(of + R"(draining"})") == 0);
+        CHECK(samples.at("weir_queue_length{" + app + "}") == 6);
+    }
     SECTION("buckets are cumulative and end with all") {
         CHECK(samples.at(R"(weir_request_duration_seconds_bucket{le="0.0001"})") == 0);
         CHECK(samples.at(R"(weir_request_duration_seconds_bucket{le="0.0005"})") == 1);
@@ -134,6 +142,8 @@ TEST_CASE("the status is one JSON object", "[proxy][status]") {
     CHECK(upstream.at("responses").at("3xx") == 3);
     CHECK(upstream.at("endpoints").at(0).at("state") == "up");
     CHECK(upstream.at("endpoints").at(1).at("reason") == "no such host");
+    CHECK(upstream.at("endpoints").at(1).at("out_of_use").at(0) == "unresolved");
+    CHECK(upstream.at("queued") == 6);
     CHECK(status.at("cache").at("limit_bytes") == 2000);
 }
 
