@@ -56,9 +56,10 @@ std::vector<outlier::change> outlier::update(const std::optional<conf::eject_set
         if (own.back || own.in_window < settings->failures) continue;
         if (ejected >= most_ejected(*settings, endpoints.size())) break;
         ++ejected;
-        changes.push_back({s.id, true, reason_of(own.in_window, settings->window)});
         own.times = std::min(own.times + 1, longest_times);
-        own.back = now + settings->duration * own.times;
+        const std::chrono::milliseconds lasts = settings->duration * own.times;
+        own.back = now + lasts;
+        changes.push_back({s.id, true, reason_of(own.in_window, settings->window), lasts});
         own.recent.clear();
         own.in_window = 0;
     }

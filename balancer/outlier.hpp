@@ -30,7 +30,8 @@ class outlier {
     struct change {
         std::uint32_t id;
         bool ejected;
-        std::string reason;  // such as "5 failures in 10s"
+        std::string reason;                  // such as "5 failures in 10s"
+        std::chrono::milliseconds lasts{0};  // how long it is ejected
     };
     // To be called some times a second with all endpoints of the upstream: what has changed since. Endpoints that are
     // no longer among them are forgotten. Without settings ejection is off and all come back.
