@@ -1,11 +1,12 @@
-// Arguments and exit status; nothing else. 0: done; 1: the configuration has faults or weir cannot start; others: wrong
-// arguments.
+// Arguments and exit status; nothing else. 0: done; 1: the configuration has faults, weir cannot start, or a limit of
+// the machine does not fit; others: wrong arguments.
 #include <CLI/CLI.hpp>
 #include <iostream>
 #include <string>
 #include <vector>
 
 #include "conf/load.hpp"
+#include "proxy/doctor.hpp"
 #include "proxy/log.hpp"
 #include "proxy/server.hpp"
 
@@ -28,6 +29,12 @@ int check(const std::string& file, bool effective) {
     if (!loaded.value) return 1;
     std::cout << (effective ? conf::effective_yaml(*loaded.value) : "OK\n");
     return 0;
+}
+
+int diagnose(const std::string& file) {
+    const conf::load_result loaded = conf::load_file(file);
+    print_problems(loaded);
+    return loaded.value ? proxy::run_doctor(*loaded.value, std::cout) : 1;
 }
 
 int serve(const std::string& file, const std::vector<std::string>& to) {
@@ -64,8 +71,12 @@ int main(int argc, char** argv) {
     checking->add_option("FILE", file, "The configuration")->required();
     checking->add_flag("--effective", effective, "Print the whole configuration with the defaults filled in");
 
+    CLI::App* diagnosing = app.add_subcommand("doctor", "Say which limits of this machine do not fit a configuration");
+    diagnosing->add_option("FILE", file, "The configuration")->required();
+
     CLI11_PARSE(app, argc, argv);
     if (*checking) return check(file, effective);
+    if (*diagnosing) return diagnose(file);
     if (file.empty() && to.empty()) {
         std::cerr << "weir serve: give a configuration file, or app servers with --to; see weir serve --help\n";
         return 2;

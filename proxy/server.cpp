@@ -10,6 +10,7 @@
 #include <boost/asio/post.hpp>
 
 #include "proxy/changes.hpp"
+#include "proxy/doctor.hpp"
 #include "proxy/log.hpp"
 #include "proxy/notify.hpp"
 
@@ -19,8 +20,6 @@ namespace {
 
 // How long start and reload wait for names that are new; those that take longer are down until they resolve.
 constexpr std::chrono::milliseconds name_patience{2000};
-// Descriptors that are not for clients: logs, listeners, epoll, what libraries open.
-constexpr std::uint64_t reserved_descriptors = 64;
 
 std::size_t worker_count(const conf::settings& settings) {
     if (settings.workers) return *settings.workers;
@@ -71,6 +70,7 @@ bool server::start() {
     }
     log::start(logs_.error_buffer(), first_.log.level);
     raise_descriptor_limit();
+    warn_of_limits(first_);
 
     std::string why;
     if (!prepare(std::move(first_), why)) {
@@ -178,9 +178,7 @@ void server::set_connection_limit(const conf::settings& settings) {
     rlimit limit{1024, 1024};
     ::getrlimit(RLIMIT_NOFILE, &limit);
     const std::uint64_t descriptors = limit.rlim_cur == RLIM_INFINITY ? UINT32_MAX : limit.rlim_cur;
-    // A twentieth for endpoints: behind each of them few connections serve many clients.
-    const std::uint64_t automatic = descriptors - std::min(descriptors / 2, descriptors / 20 + reserved_descriptors);
-    services_.max_connections.store(settings.client.max_connections.value_or(automatic));
+    services_.max_connections.store(settings.client.max_connections.value_or(clients_within(descriptors)));
 }
 
 void server::await_signal() {
