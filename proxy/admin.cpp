@@ -2,6 +2,7 @@
 
 #include "proxy/admin_response.hpp"
 #include "proxy/awaitable.hpp"
+#include "proxy/shortage.hpp"
 #include "proxy/task_group.hpp"
 
 #include <algorithm>
@@ -174,7 +175,11 @@ awaitable<void> admin::state::run_accept(std::shared_ptr<state> self) {
         const auto [failed] = co_await self->acceptor.async_accept(socket, as_values);
         if (!self->open) break;
         if (failed) {
-            // Out of descriptors, most likely: to try again at once would only burn the processor.
+            if (is_shortage(failed.value())) {
+                static shortage_log said("the admin listener takes nobody");
+                said.say(failed.value());
+            }
+            // To try again at once would only burn the processor.
             self->pause.expires_after(std::chrono::milliseconds(100));
             [[maybe_unused]] const auto [cancelled] = co_await self->pause.async_wait(as_values);
         } else if (self->streams.size() < max_connections) {

@@ -60,6 +60,8 @@ constexpr std::array descriptions{
                 "The server for this page gave an answer that is not HTTP."},
     description{cause::response_cut, 502, "response-cut", "http_response_incomplete",
                 "The server for this page broke off in the middle of its answer."},
+    description{cause::out_of_descriptors, 503, "out-of-descriptors", "proxy_internal_error",
+                "This server has too much to do. Try again in a moment."},
     description{cause::internal, 500, "internal", "proxy_internal_error", "Something went wrong in this server."},
 };
 

@@ -42,6 +42,7 @@ enum class cause : std::uint8_t {
     bad_response,  // not HTTP, ambiguous framing, too many interim responses
     response_cut,  // ended before its content was whole
     // ours
+    out_of_descriptors,  // or of memory for another socket
     internal
 };
 

@@ -13,15 +13,16 @@
 
 #include <cstring>
 
+#include "proxy/limits.hpp"
 #include "proxy/log.hpp"
+#include "proxy/shortage.hpp"
 #include "proxy/worker.hpp"
 
 namespace weir::proxy {
 
 namespace {
 
-constexpr int backlog = 4096;  // the kernel cuts it to net.core.somaxconn
-constexpr int batch = 64;      // connections taken before others get their turn
+constexpr int batch = 64;  // connections taken before others get their turn
 constexpr std::chrono::milliseconds descriptor_pause{100};
 
 std::string cannot_listen(const conf::listen_address& where, int error) {
@@ -67,7 +68,7 @@ listening_socket listen_unix(const conf::listen_address& where, std::string& why
     }
     const int descriptor = ::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (::bind(descriptor, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
-        (where.mode && ::chmod(address.sun_path, *where.mode) != 0) || ::listen(descriptor, backlog) != 0) {
+        (where.mode && ::chmod(address.sun_path, *where.mode) != 0) || ::listen(descriptor, listen_backlog) != 0) {
         why = cannot_listen(where, errno);
         ::close(descriptor);
         return {};
@@ -104,7 +105,7 @@ listening_socket listen_tcp(const conf::listen_address& where, std::string& why)
         }
     }
     if (made.descriptor < 0 || ::bind(made.descriptor, found->ai_addr, found->ai_addrlen) != 0 ||
-        ::listen(made.descriptor, backlog) != 0) {
+        ::listen(made.descriptor, listen_backlog) != 0) {
         error = errno;
     }
     ::freeaddrinfo(found);
@@ -191,7 +192,7 @@ void listener::accept_batch() {
 }
 
 void listener::close() {
-    accept_some(backlog);
+    accept_some(listen_backlog);
     boost::system::error_code ignored;
     waiting_.close(ignored);
 }
@@ -207,8 +208,8 @@ bool listener::accept_some(int most) {
                                         SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (accepted.descriptor < 0) {
             if (errno == EINTR || errno == ECONNABORTED || errno == EPROTO) continue;
-            if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-                out_of_descriptors();
+            if (is_shortage(errno)) {
+                out_of_descriptors(errno);
                 return false;
             }
             break;
@@ -221,7 +222,9 @@ bool listener::accept_some(int most) {
 
 // The spare descriptor takes the first in the queue, so that it is refused rather than left waiting; then a pause,
 // because the socket stays readable and accepting again at once would spin.
-void listener::out_of_descriptors() {
+void listener::out_of_descriptors(int error) {
+    static shortage_log said("new clients wait or are refused");
+    said.say(error);
     worker_.metrics().connections_refused.add();
     if (spare_ >= 0) {
         ::close(spare_);
@@ -230,8 +233,8 @@ void listener::out_of_descriptors() {
     }
     spare_ = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
     pause_.expires_after(descriptor_pause);
-    pause_.async_wait([this, alive = alive_](boost::system::error_code error) {
-        if (*alive && !error) accept_batch();
+    pause_.async_wait([this, alive = alive_](boost::system::error_code cancelled) {
+        if (*alive && !cancelled) accept_batch();
     });
 }
 

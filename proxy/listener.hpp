@@ -50,7 +50,7 @@ class listener {
     void wait();
     void accept_batch();
     bool accept_some(int most);
-    void out_of_descriptors();
+    void out_of_descriptors(int error);
 
     worker& worker_;
     const std::uint32_t id_;

@@ -9,6 +9,8 @@
 #include <algorithm>
 #include <boost/asio/steady_timer.hpp>
 
+#include "proxy/shortage.hpp"
+
 namespace weir::proxy {
 
 namespace {
@@ -17,6 +19,14 @@ namespace {
 constexpr http::head_limits response_limits{.max_bytes = 64 * 1024, .max_fields = 256};
 
 constexpr std::chrono::milliseconds full_queue_pause{10};
+
+// Want of descriptors or memory is no fault of the endpoint's.
+cause cannot_have_socket(int error) {
+    if (!is_shortage(error)) return cause::internal;
+    static shortage_log said("cannot connect to servers, requests are answered 503");
+    said.say(error);
+    return cause::out_of_descriptors;
+}
 
 cause from_connect_error(int error) {
     return error == ECONNREFUSED || error == ENOENT ? cause::connection_refused : cause::connection_failed;
@@ -43,7 +53,7 @@ awaitable<cause> upstream_connection::connect_to(const boost::asio::generic::str
     int error = 0;
     for (;;) {
         descriptor = ::socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-        if (descriptor < 0) co_return cause::internal;  // want of descriptors is no fault of the endpoint's
+        if (descriptor < 0) co_return cannot_have_socket(errno);
         error = ::connect(descriptor, address.data(), static_cast<socklen_t>(address.size())) == 0 ? 0 : errno;
         if (error == 0 || error == EINPROGRESS) break;
         ::close(descriptor);

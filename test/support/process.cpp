@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -32,7 +33,7 @@ std::vector<char*> pointers(const std::vector<std::string>& strings) {
 
 }  // namespace
 
-process::process(std::vector<std::string> arguments, const std::vector<std::string>& environment) {
+process::process(std::vector<std::string> arguments, const std::vector<std::string>& environment, unsigned open_files) {
     std::vector<std::string> everything = environment;
     for (char** one = environ; *one != nullptr; ++one) everything.emplace_back(*one);
     const auto argv = pointers(arguments);
@@ -47,6 +48,8 @@ process::process(std::vector<std::string> arguments, const std::vector<std::stri
         ::prctl(PR_SET_PDEATHSIG, SIGKILL);
         ::dup2(out[1], STDOUT_FILENO);
         ::dup2(err[1], STDERR_FILENO);
+        const rlimit limit{open_files, open_files};
+        if (open_files != 0) ::setrlimit(RLIMIT_NOFILE, &limit);
         ::execve(argv[0], argv.data(), envp.data());
         ::_exit(127);
     }

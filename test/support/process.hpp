@@ -16,7 +16,9 @@ namespace weir::test {
 class process {
   public:
     // `arguments[0]` is the path of the program. `environment` is added to the test's own ("NAME=value").
-    explicit process(std::vector<std::string> arguments, const std::vector<std::string>& environment = {});
+    // `open_files` is its RLIMIT_NOFILE, soft and hard; 0: the test's own.
+    explicit process(std::vector<std::string> arguments, const std::vector<std::string>& environment = {},
+                     unsigned open_files = 0);
     // Kills the program if it still runs.
     ~process();
     process(const process&) = delete;

@@ -32,9 +32,10 @@ std::string weir_program() {
     return WEIR_PROGRAM;
 }
 
-weir_instance::weir_instance(const std::string& yaml, unsigned listeners) {
+weir_instance::weir_instance(const std::string& yaml, unsigned listeners, unsigned open_files) {
     write_file(file(), yaml);
-    program_ = std::make_unique<process>(std::vector<std::string>{weir_program(), "serve", file()});
+    program_ = std::make_unique<process>(std::vector<std::string>{weir_program(), "serve", file()},
+                                         std::vector<std::string>{}, open_files);
     std::size_t after = 0;
     for (unsigned i = 0; i < listeners; ++i) {
         program_->wait_for_error_line("listening on ", after);

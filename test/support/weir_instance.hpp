@@ -26,6 +26,7 @@ struct configuration {
     unsigned workers = 1;
     bool admin = false;
     std::string access_log = "off";
+    unsigned open_files = 0;  // RLIMIT_NOFILE of the program; 0: the test's own
 
     std::string yaml() const;
 };
@@ -35,9 +36,9 @@ struct configuration {
 class weir_instance {
   public:
     // Waits until it listens on every address. `listeners` is how many there are in `yaml`.
-    explicit weir_instance(const std::string& yaml, unsigned listeners = 1);
+    explicit weir_instance(const std::string& yaml, unsigned listeners = 1, unsigned open_files = 0);
     explicit weir_instance(const configuration& parts)
-        : weir_instance(parts.yaml(), static_cast<unsigned>(parts.listen.size())) {}
+        : weir_instance(parts.yaml(), static_cast<unsigned>(parts.listen.size()), parts.open_files) {}
     ~weir_instance();
 
     // The port of the first TCP listener, where there is only one.
