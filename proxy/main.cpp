@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "conf/load.hpp"
+#include "proxy/ctl_arguments.hpp"
 #include "proxy/doctor.hpp"
 #include "proxy/log.hpp"
 #include "proxy/server.hpp"
@@ -51,6 +52,12 @@ int serve(const std::string& file, const std::vector<std::string>& to) {
     return server.run();
 }
 
+std::optional<conf::admin_settings> admin_of(const std::string& configuration) {
+    conf::load_result loaded = conf::load_file(configuration);
+    for (const conf::fault& fault : loaded.faults) std::cerr << conf::text(fault) << '\n';
+    return loaded.value ? std::optional(std::move(loaded.value->admin)) : std::nullopt;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -70,11 +77,13 @@ int main(int argc, char** argv) {
     CLI::App* checking = app.add_subcommand("check", "Say OK, or every fault of a configuration");
     checking->add_option("FILE", file, "The configuration")->required();
     checking->add_flag("--effective", effective, "Print the whole configuration with the defaults filled in");
+    proxy::ctl_command controlling(app);
 
     CLI::App* diagnosing = app.add_subcommand("doctor", "Say which limits of this machine do not fit a configuration");
     diagnosing->add_option("FILE", file, "The configuration")->required();
 
     CLI11_PARSE(app, argc, argv);
+    if (controlling.chosen()) return controlling.run(admin_of);
     if (*checking) return check(file, effective);
     if (*diagnosing) return diagnose(file);
     if (file.empty() && to.empty()) {

@@ -1,6 +1,7 @@
 #include "proxy/time_text.hpp"
 
 #include <string_view>
+#include <utility>
 
 namespace weir::proxy {
 
@@ -33,6 +34,14 @@ char* write_digits(unsigned value, unsigned digits, char* out) {
         value /= 10;
     }
     return out + digits;
+}
+
+std::string duration_text(std::chrono::milliseconds value) {
+    constexpr std::pair<std::int64_t, std::string_view> units[] = {{3'600'000, "h"}, {60'000, "m"}, {1000, "s"}};
+    for (const auto& [ms, unit] : units) {
+        if (value.count() != 0 && value.count() % ms == 0) return std::to_string(value.count() / ms).append(unit);
+    }
+    return std::to_string(value.count()) + "ms";
 }
 
 char* write_iso_time(sys_seconds time, char* out) {

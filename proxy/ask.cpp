@@ -1,0 +1,127 @@
+#include "proxy/ask.hpp"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/generic/stream_protocol.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/beast/core/basic_stream.hpp>
+#include <boost/beast/core/error.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http/empty_body.hpp>
+#include <boost/beast/http/error.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/read.hpp>
+#include <boost/beast/http/string_body.hpp>
+#include <cctype>
+#include <exception>
+#include <utility>
+
+#include "proxy/time_text.hpp"
+
+namespace weir::proxy {
+
+namespace {
+
+namespace beast = boost::beast;
+using boost::system::error_code;
+using stream_type = beast::basic_stream<asio::generic::stream_protocol, executor>;
+using response_parser = beast::http::response_parser<beast::http::string_body>;
+
+constexpr std::uint32_t max_head_bytes = 16 * 1024;
+constexpr int max_heads = 8;  // interim ones and the final one
+// Read and dropped, so that the peer's last write meets no reset.
+constexpr std::size_t max_dropped_bytes = 64 * 1024;
+
+std::string words_for(const error_code& failed, std::chrono::milliseconds timeout) {
+    if (failed == beast::error::timeout) return "no answer within " + duration_text(timeout);
+    if (failed == beast::http::error::end_of_stream || failed == beast::http::error::partial_message)
+        return "closed without a whole answer";
+    if (failed == beast::http::error::header_limit || failed == beast::http::error::buffer_overflow)
+        return "the answer's head is too long";
+    if (failed == beast::http::error::body_limit) return "the answer is too long";
+    if (failed.category() == beast::http::make_error_code(beast::http::error::bad_target).category())
+        return "the answer is no HTTP response";
+    std::string text = failed.message();
+    if (!text.empty()) text[0] = static_cast<char>(std::tolower(static_cast<unsigned char>(text[0])));
+    return text;
+}
+
+awaitable<error_code> connect(stream_type& stream, const balancer::address_list& to) {
+    error_code failed = asio::error::host_not_found;
+    for (const auto& address : to) {
+        error_code ignored;
+        stream.socket().close(ignored);
+        failed = std::get<0>(co_await stream.async_connect(address, as_values));
+        if (!failed || failed == beast::error::timeout) break;
+    }
+    co_return failed;
+}
+
+// The final head, and the content if it is wanted.
+awaitable<error_code> read_reply(stream_type& stream, std::size_t max_content_bytes, reply& into) {
+    beast::flat_buffer buffer(max_head_bytes + max_content_bytes);
+    for (int heads = 0; heads < max_heads; ++heads) {
+        response_parser parser;
+        parser.header_limit(max_head_bytes);
+        parser.body_limit(boost::none);
+        error_code failed = std::get<0>(co_await beast::http::async_read_header(stream, buffer, parser, as_values));
+        if (failed) co_return failed;
+        into.status = parser.get().result_int();
+        if (into.status < 200) continue;
+        const bool wanted = max_content_bytes != 0;
+        const std::size_t most = wanted ? max_content_bytes : max_dropped_bytes;
+        // The parser takes memory for an announced length before it looks at its limit.
+        if (parser.content_length().value_or(0) > most)
+            co_return wanted ? error_code(beast::http::error::body_limit) : error_code();
+        parser.body_limit(most);
+        failed = std::get<0>(co_await beast::http::async_read(stream, buffer, parser, as_values));
+        if (!wanted) co_return error_code();
+        into.content = std::move(parser.get().body());
+        co_return failed;
+    }
+    co_return beast::http::error::bad_status;
+}
+
+// What `task` came to, on a loop of its own.
+template <class Result>
+Result wait_for(awaitable<Result> task) {
+    asio::io_context context(1);
+    std::exception_ptr failure;
+    Result result;
+    asio::co_spawn(context, std::move(task), [&](std::exception_ptr thrown, Result value) {
+        failure = thrown;
+        result = std::move(value);
+    });
+    context.run();
+    if (failure) std::rethrow_exception(failure);
+    return result;
+}
+
+awaitable<std::string> connect_once(balancer::address_list to, std::chrono::milliseconds timeout) {
+    stream_type stream(co_await asio::this_coro::executor);
+    stream.expires_after(timeout);
+    const error_code failed = co_await connect(stream, to);
+    co_return failed ? words_for(failed, timeout) : std::string();
+}
+
+}  // namespace
+
+awaitable<reply> ask(question what) {
+    reply out;
+    stream_type stream(co_await asio::this_coro::executor);
+    stream.expires_after(what.timeout);
+    error_code failed = co_await connect(stream, what.to);
+    if (!failed) failed = std::get<0>(co_await asio::async_write(stream, asio::buffer(what.request), as_values));
+    if (!failed) failed = co_await read_reply(stream, what.max_content_bytes, out);
+    if (failed) out.fault = words_for(failed, what.timeout);
+    co_return out;
+}
+
+reply ask_and_wait(question what) {
+    return wait_for(ask(std::move(what)));
+}
+
+std::string connect_and_wait(balancer::address_list to, std::chrono::milliseconds timeout) {
+    return wait_for(connect_once(std::move(to), timeout));
+}
+
+}  // namespace weir::proxy

@@ -1,0 +1,60 @@
+#include "proxy/ctl.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <iostream>
+
+namespace weir::proxy {
+
+namespace {
+
+int fail(const std::string& why) {
+    std::cerr << "weir ctl: " << why << '\n';
+    return 1;
+}
+
+std::string under_way(const endpoint_status& one) {
+    return one.max_in_flight ? fmt::format("{}/{}", one.in_flight, *one.max_in_flight) : std::to_string(one.in_flight);
+}
+
+}  // namespace
+
+std::string status_table(const std::vector<upstream_status>& upstreams) {
+    std::string text;
+    std::size_t width = 0;
+    for (const upstream_status& upstream : upstreams) {
+        for (const endpoint_status& one : upstream.endpoints) width = std::max(width, one.address.size());
+    }
+    for (const upstream_status& upstream : upstreams) {
+        text += fmt::format("{}: {} waiting\n", upstream.name, upstream.queued);
+        for (const endpoint_status& one : upstream.endpoints) {
+            text += fmt::format("  {:<{}}  {:<11}  under way {:<7}  requests {:<9}  failures {:<6}", one.address, width,
+                                one.state, under_way(one), one.requests, one.failures);
+            if (one.backup) text += "  backup";
+            if (!one.reason.empty()) text += "  " + one.reason;
+            text.erase(text.find_last_not_of(' ') + 1);
+            text += '\n';
+        }
+    }
+    return text;
+}
+
+int ctl_status(const ctl_client& client) {
+    std::string why;
+    const auto upstreams = client.upstreams(why);
+    if (!upstreams) return fail(why);
+    std::cout << status_table(*upstreams);
+    return 0;
+}
+
+int ctl_change(const ctl_client& client, const hand_change& what) {
+    std::string why;
+    const auto now = client.change(what, why);
+    if (!now) return fail(why);
+    std::cout << fmt::format("{}: {} is {}{}; requests under way: {}\n", what.upstream, now->address, now->state,
+                             now->reason.empty() ? "" : " (" + now->reason + ')', now->in_flight);
+    return 0;
+}
+
+}  // namespace weir::proxy

@@ -1,0 +1,18 @@
+// `weir ctl`: what a person asks a running weir, and its printed answers. Exit statuses: 0, or 1 after a sentence on
+// standard error.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "proxy/ctl_client.hpp"
+
+namespace weir::proxy {
+
+int ctl_status(const ctl_client& client);
+int ctl_change(const ctl_client& client, const hand_change& what);
+
+// The table of `status`. Pure.
+std::string status_table(const std::vector<upstream_status>& upstreams);
+
+}  // namespace weir::proxy

@@ -1,0 +1,141 @@
+#include "proxy/ctl_client.hpp"
+
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
+#include <boost/json.hpp>
+#include <exception>
+
+#include "proxy/ask.hpp"
+
+namespace weir::proxy {
+
+namespace {
+
+namespace json = boost::json;
+using asio::ip::tcp;
+
+constexpr std::chrono::milliseconds patience{10'000};
+constexpr std::size_t max_status_bytes = 64 * 1024 * 1024;
+
+std::string text_of(const json::value& value) {
+    return std::string(value.as_string());
+}
+
+std::uint64_t number_of(const json::value& value) {
+    return value.to_number<std::uint64_t>();
+}
+
+endpoint_status endpoint_of(const json::value& from) {
+    endpoint_status of{.address = text_of(from.at("address")),
+                       .state = text_of(from.at("state")),
+                       .reason = text_of(from.at("reason")),
+                       .weight = from.at("weight").to_number<unsigned>(),
+                       .backup = from.at("backup").as_bool(),
+                       .share_percent = from.at("share_percent").to_number<unsigned>(),
+                       .in_flight = number_of(from.at("in_flight")),
+                       .idle_connections = number_of(from.at("idle_connections")),
+                       .requests = number_of(from.at("requests")),
+                       .failures = number_of(from.at("failures"))};
+    for (const json::value& word : from.at("out_of_use").as_array()) of.out_of_use.push_back(text_of(word));
+    if (const auto& most = from.at("max_in_flight"); !most.is_null()) of.max_in_flight = most.to_number<unsigned>();
+    if (const auto& checks = from.at("checks"); !checks.is_null()) {
+        of.checks = {.started = number_of(checks.at("started")),
+                     .done = number_of(checks.at("done")),
+                     .fault = text_of(checks.at("fault"))};
+    }
+    return of;
+}
+
+// Host has to be an address of the machine that is asked, or it takes the question for a web page's.
+std::string host_of(const balancer::address_list& to) {
+    if (to.empty() || to.front().protocol().family() == AF_UNIX) return "localhost";
+    tcp::endpoint first;
+    first.resize(to.front().size());
+    std::memcpy(first.data(), to.front().data(), to.front().size());
+    const std::string text = first.address().to_string();
+    return first.address().is_v6() ? '[' + text + ']' : text;
+}
+
+std::string without_line_end(std::string text) {
+    while (text.ends_with('\n')) text.pop_back();
+    return text;
+}
+
+}  // namespace
+
+balancer::address_list addresses_of(const conf::address& where, std::string& why) {
+    if (where.type == conf::address::kind::unix_path) return {asio::local::stream_protocol::endpoint(where.path)};
+    const std::string host = where.host.empty() ? "127.0.0.1" : where.host;
+    asio::io_context context(1);
+    boost::system::error_code failed;
+    const auto found =
+        tcp::resolver(context).resolve(host, std::to_string(where.port), tcp::resolver::numeric_service, failed);
+    balancer::address_list all;
+    for (const auto& entry : found) all.emplace_back(entry.endpoint());
+    if (all.empty()) why = host + " does not resolve: " + failed.message();
+    return all;
+}
+
+std::optional<std::vector<upstream_status>> parse_upstreams(const std::string& status_json) {
+    try {
+        std::vector<upstream_status> all;
+        const json::value status = json::parse(status_json);
+        for (const json::value& from : status.at("upstreams").as_array()) {
+            upstream_status of;
+            of.name = text_of(from.at("name"));
+            of.queued = number_of(from.at("queued"));
+            for (const json::value& each : from.at("endpoints").as_array()) of.endpoints.push_back(endpoint_of(each));
+            all.push_back(std::move(of));
+        }
+        return all;
+    } catch (const std::exception&) {
+        return std::nullopt;
+    }
+}
+
+std::optional<endpoint_status> parse_endpoint(const std::string& endpoint_json) {
+    try {
+        return endpoint_of(json::parse(endpoint_json));
+    } catch (const std::exception&) {
+        return std::nullopt;
+    }
+}
+
+std::optional<std::string> ctl_client::ask_admin(const std::string& method, const std::string& path,
+                                                 std::string& why) const {
+    question what{.to = addresses_of(where_.address, why),
+                  .request = {},
+                  .timeout = patience,
+                  .max_content_bytes = max_status_bytes};
+    if (what.to.empty()) return std::nullopt;
+    what.request = method + ' ' + path + " HTTP/1.1\r\nHost: " + host_of(what.to) + "\r\nConnection: close\r\n" +
+                   (where_.token ? "Authorization: Bearer " + *where_.token + "\r\n" : "") +
+                   (method == "POST" ? "Content-Length: 0\r\n\r\n" : "\r\n");
+    reply answer = ask_and_wait(std::move(what));
+    if (!answer.fault.empty()) {
+        why = "cannot ask the admin listener at " + where_.address.text + ": " + answer.fault;
+        return std::nullopt;
+    }
+    if (answer.status == 200) return std::move(answer.content);
+    why = without_line_end(answer.content);
+    if (answer.status == 401) why += "; give it with --token, WEIR_TOKEN or --config";
+    return std::nullopt;
+}
+
+std::optional<std::vector<upstream_status>> ctl_client::upstreams(std::string& why) const {
+    const auto content = ask_admin("GET", "/status", why);
+    if (!content) return std::nullopt;
+    auto read = parse_upstreams(*content);
+    if (!read) why = "the answer from " + where_.address.text + " is no status of this version of weir";
+    return read;
+}
+
+std::optional<endpoint_status> ctl_client::change(const hand_change& what, std::string& why) const {
+    const auto content = ask_admin("POST", path_of(what), why);
+    if (!content) return std::nullopt;
+    auto read = parse_endpoint(*content);
+    if (!read) why = "the answer from " + where_.address.text + " is none of this version of weir";
+    return read;
+}
+
+}  // namespace weir::proxy

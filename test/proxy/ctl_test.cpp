@@ -1,0 +1,125 @@
+#include "proxy/ctl.hpp"
+
+#include <catch2/catch.hpp>
+
+#include "proxy/ctl_roll.hpp"
+
+using namespace weir;
+using namespace weir::proxy;
+
+namespace {
+
+upstream_status make_upstream(const std::vector<std::pair<const char*, const char*>>& endpoints) {
+    upstream_status made;
+    made.name = "app";
+    for (const auto& [address, state] : endpoints) {
+        endpoint_status one{.address = address, .state = state};
+        const std::string word = state;
+        if (word != "up" && word != "slow start" && word != "passed over") one.out_of_use.push_back(word);
+        made.endpoints.push_back(one);
+    }
+    return made;
+}
+
+}  // namespace
+
+TEST_CASE("a status is read back as it was written", "[proxy][ctl]") {
+    server_status status;
+    upstream_status app = make_upstream({{"127.0.0.1:9001", "draining"}, {"unix:/run/a.sock", "up"}});
+    app.queued = 3;
+    endpoint_status& first = app.endpoints[0];
+    first.reason = "by hand; down: 3 checks failed: \"x\"";
+    first.out_of_use.push_back("down");
+    first.share_percent = 40;
+    first.in_flight = 7;
+    first.max_in_flight = 20;
+    first.requests = 12;
+    first.failures = 1;
+    first.backup = true;
+    first.checks = {.started = 5, .done = 4, .fault = "status 500"};
+    status.upstreams.push_back(app);
+
+    const auto read = parse_upstreams(to_json(status));
+    REQUIRE(read);
+    REQUIRE(read->size() == 1);
+    CHECK(read->front().name == "app");
+    CHECK(read->front().queued == 3);
+    REQUIRE(read->front().endpoints.size() == 2);
+    const auto alone = parse_endpoint(to_json("app", first));
+    REQUIRE(alone);
+    for (const endpoint_status& got : {read->front().endpoints[0], *alone}) {
+        CHECK(got.address == "127.0.0.1:9001");
+        CHECK(got.state == "draining");
+        CHECK(got.reason == first.reason);
+        CHECK(got.out_of_use == std::vector<std::string>{"draining", "down"});
+        CHECK(got.share_percent == 40);
+        CHECK(got.in_flight == 7);
+        CHECK(got.max_in_flight == 20u);
+        CHECK(got.requests == 12);
+        CHECK(got.failures == 1);
+        CHECK(got.backup);
+        REQUIRE(got.checks);
+        CHECK(got.checks->started == 5);
+        CHECK(got.checks->done == 4);
+        CHECK(got.checks->fault == "status 500");
+    }
+    CHECK_FALSE(read->front().endpoints[1].max_in_flight);
+    CHECK_FALSE(read->front().endpoints[1].checks);
+    for (const char* other : {"", "{}", "[]", "not found\n", R"({"upstreams":[{"name":"app"}]})"}) {
+        CHECK_FALSE(parse_upstreams(other));
+        CHECK_FALSE(parse_endpoint(other));
+    }
+}
+
+TEST_CASE("the table says each server's state", "[proxy][ctl]") {
+    upstream_status app = make_upstream({{"127.0.0.1:9001", "up"}, {"unix:/run/a.sock", "down"}});
+    app.endpoints[0].max_in_flight = 20;
+    app.endpoints[0].in_flight = 3;
+    app.endpoints[1].reason = "3 checks failed: connection refused";
+    app.endpoints[1].backup = true;
+    CHECK(status_table({app}) ==
+          "app: 0 waiting\n"
+          "  127.0.0.1:9001    up           under way 3/20     requests 0          failures 0\n"
+          "  unix:/run/a.sock  down         under way 0        requests 0          failures 0       backup  "
+          "3 checks failed: connection refused\n");
+}
+
+TEST_CASE("a command gets the parts of an address", "[proxy][ctl][roll]") {
+    std::string why;
+    CHECK(command_for("restart {address} {host} {port} ${x} {port", "127.0.0.1:9001", why) ==
+          "restart 127.0.0.1:9001 127.0.0.1 9001 ${x} {port");
+    CHECK(command_for("restart app@{port}", "[::1]:9001", why) == "restart app@9001");
+    CHECK(command_for("restart {address}", "[::1]:9001", why) == "restart '[::1]:9001'");
+    CHECK(command_for("restart {address}", "unix:/run/it's one.sock", why) == "restart 'unix:/run/it'\\''s one.sock'");
+    CHECK(command_for("true", "unix:/run/a.sock", why) == "true");
+    CHECK(why.empty());
+    CHECK_FALSE(command_for("restart {port}", "unix:/run/a.sock", why));
+    CHECK(why == "unix:/run/a.sock has no port to put in the place of {port}");
+}
+
+TEST_CASE("what the shell would take for something else is quoted", "[proxy][ctl][roll]") {
+    CHECK(shell_quoted("127.0.0.1:9001") == "127.0.0.1:9001");
+    CHECK(shell_quoted("") == "''");
+    CHECK(shell_quoted("$(reboot)") == "'$(reboot)'");
+    CHECK(shell_quoted("it's") == "'it'\\''s'");
+}
+
+TEST_CASE("the last server that gets requests is not drained", "[proxy][ctl][roll]") {
+    using verdict = may_drain_result::verdict;
+    const auto may = [](const char* own, const std::vector<const char*>& others) {
+        std::vector<std::pair<const char*, const char*>> all{{"own", own}};
+        for (const char* state : others) all.emplace_back("other", state);
+        return may_drain(make_upstream(all), "own").is;
+    };
+    CHECK(may("up", {"up"}) == verdict::yes);
+    CHECK(may("up", {"down", "slow start"}) == verdict::yes);
+    CHECK(may("up", {"down", "draining", "held down", "ejected", "unresolved"}) == verdict::no);
+    CHECK(may("up", {"down", "passed over"}) == verdict::not_yet);
+    CHECK(may("passed over", {"down"}) == verdict::no);
+    CHECK(may("up", {}) == verdict::no);
+    // It gets none as it is.
+    CHECK(may("down", {"down"}) == verdict::yes);
+    CHECK(may("draining", {"up"}) == verdict::yes);
+    CHECK(may_drain(make_upstream({{"own", "up"}, {"other", "down"}}), "own").why_not.find("--force") !=
+          std::string::npos);
+}
