@@ -42,6 +42,7 @@ server::server(conf::settings settings, std::function<reload_source()> load)
       services_{.cache = cache_, .budget = budget_},
       registry_(worker_count(first_)),
       resolver_(context_),
+      health_(context_),
       admin_(context_, admin_calls_of_this()) {
     for (std::size_t i = 0; i < worker_count(first_); ++i) {
         workers_.push_back(std::make_unique<worker>(static_cast<std::uint32_t>(i), services_, logs_.access_buffer()));
@@ -243,6 +244,7 @@ void server::apply(configuration next) {
     cache_.apply(settings.cache);
     set_connection_limit(settings);
     const std::vector<std::uint32_t> gone = registry_.put_to_use(current_->upstreams);
+    health_.watch(current_->upstreams);
     for (const auto& worker : workers_) worker->apply(current_, gone);
     serve_listeners(next.opened);
     for (auto listener = listeners_.begin(); listener != listeners_.end();) {
@@ -296,6 +298,7 @@ void server::finish(bool clean) {
     if (!clean) log::warning("stopped with exchanges in progress");
     log::info("stopped");
     admin_.close();
+    health_.stop();
     if (!clean || resolver_.busy() || services_.connections.load() != 0) {
         logs_.stop();
         ::_exit(exit_status_);
@@ -329,7 +332,7 @@ server_status server::gather() const {
     for (const auto& [name, used] : current_->upstreams) {
         upstream_status& one = status.upstreams.emplace_back(describe(*used.upstream, *used.counters));
         for (const auto& member : used.upstream->members)
-            one.endpoints.push_back(describe(member, {}, now));
+            one.endpoints.push_back(describe(member, health_.notes(member.endpoint->id()), now));
     }
     return status;
 }
@@ -345,7 +348,7 @@ admin_calls::changed server::change(const hand_change& what) {
     const auto now = steady::now();
     const hand_result done = change_by_hand(what, current_ ? current_->upstreams : none_yet, now);
     if (!done.member) return {.json = {}, .why_not = done.why};
-    const endpoint_status of = describe(*done.member, {}, now);
+    const endpoint_status of = describe(*done.member, health_.notes(done.member->endpoint->id()), now);
     return {.json = to_json(done.upstream->name, of), .why_not = {}};
 }
 

@@ -15,6 +15,7 @@
 #include "cache/cache.hpp"
 #include "conf/settings.hpp"
 #include "proxy/admin.hpp"
+#include "proxy/health_watch.hpp"
 #include "proxy/http/content.hpp"
 #include "proxy/listener.hpp"
 #include "proxy/log_writer.hpp"
@@ -90,6 +91,7 @@ class server {
     std::atomic<std::size_t> turn_{0};  // the worker for the next connection
     upstream_registry registry_;
     resolver resolver_;
+    health_watch health_;
     admin admin_;
     listeners listeners_;
     std::uint32_t next_listener_ = 0;
