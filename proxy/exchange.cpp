@@ -66,7 +66,7 @@ awaitable<cause> exchange::receive_request_content() {
     }
     const auto limit = in_.route.settings->buffering.request_bytes;
     const conf::client_settings& client = in_.config->settings.client;
-    http::growing_content::options options{.keeping = true, .expected_bytes = std::nullopt};
+    http::growing_content::options options{.keep = http::retention::replay, .window_bytes = limit.value_or(1)};
     if (request.body == http::body_kind::length) options.expected_bytes = request.content_length;
     request_content_ = std::make_shared<http::growing_content>(worker_.budget(), options);
     if (!limit) {

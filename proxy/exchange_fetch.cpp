@@ -269,7 +269,7 @@ void exchange::plan_response_content() {
                                      worker_.cache().max_response_bytes(), request_time_, response_time_);
         report_.cache_detail = cache::text(storable_.reason);
     }
-    http::growing_content::options options{.keeping = static_cast<bool>(storable_),
+    http::growing_content::options options{.keep = storable_ ? http::retention::store : http::retention::until_read,
                                            .window_bytes = route.buffering.response_bytes.value_or(1),
                                            .expected_bytes = std::nullopt};
     if (response_.body == http::body_kind::length) options.expected_bytes = response_.content_length;

@@ -1,5 +1,6 @@
 #include "proxy/http/content.hpp"
 
+#include <algorithm>
 #include <new>
 
 namespace weir::http {
@@ -11,6 +12,12 @@ bool memory_budget::try_take(std::uint64_t bytes) {
         if (used + bytes > limit) return false;
     } while (!used_.compare_exchange_weak(used, used + bytes, std::memory_order_relaxed));
     return true;
+}
+
+std::uint64_t memory_budget::free_bytes() const {
+    const std::uint64_t limit = limit_.load(std::memory_order_relaxed);
+    const std::uint64_t used = used_.load(std::memory_order_relaxed);
+    return limit - std::min(limit, used);
 }
 
 block_ptr block::make(std::uint32_t capacity, memory_budget* budget) {

@@ -22,6 +22,7 @@ class memory_budget {
     void take(std::uint64_t bytes) { used_.fetch_add(bytes, std::memory_order_relaxed); }
     void give_back(std::uint64_t bytes) { used_.fetch_sub(bytes, std::memory_order_relaxed); }
     std::uint64_t used() const { return used_.load(std::memory_order_relaxed); }
+    std::uint64_t free_bytes() const;
 
   private:
     std::atomic<std::uint64_t> limit_;

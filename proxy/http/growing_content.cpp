@@ -7,52 +7,70 @@
 
 namespace weir::http {
 
-bool growing_content::last_has_room() const {
-    return !blocks_.empty() && blocks_.back()->size() < blocks_.back()->capacity();
+growing_content::~growing_content() {
+    for (const stretch& s : stretches_) {
+        if (s.extent) options_.spool->give_back(*s.extent, s.bytes);
+    }
 }
 
+bool growing_content::last_has_room() const {
+    return !blocks_.empty() && blocks_.back().data->size() < blocks_.back().data->capacity();
+}
+
+// As far as the window goes.
 bool growing_content::has_room() const {
-    if (options_.keeping) return true;
-    std::uint64_t slowest = total_;
-    for (const content_reader* reader : readers_) slowest = std::min(slowest, reader->position_);
-    if (readers_.empty() && !had_readers_) slowest = 0;
-    return total_ == slowest || total_ - slowest < options_.window_bytes;
+    if (options_.keep == retention::store) return true;
+    if (spools()) return resting_bytes() < allowed_bytes() || !has_spare(true);
+    const std::uint64_t ahead = total_ - slowest();
+    return ahead == 0 || ahead < options_.window_bytes;
 }
 
 std::uint32_t growing_content::next_capacity() const {
-    std::uint64_t capacity = block::usual_capacity;
-    if (options_.expected_bytes) {
-        const std::uint64_t to_come = *options_.expected_bytes - std::min(total_, *options_.expected_bytes);
-        capacity = std::min(capacity, std::max<std::uint64_t>(1, to_come));
-    }
-    return static_cast<std::uint32_t>(capacity);
+    if (!options_.expected_bytes) return block_bytes;
+    assert(total_ < *options_.expected_bytes);
+    return static_cast<std::uint32_t>(std::min<std::uint64_t>(block_bytes, *options_.expected_bytes - total_));
 }
 
 bool growing_content::take_charge(std::uint64_t charge) {
-    if (!blocks_.empty()) return budget_.try_take(charge);
-    budget_.take(charge);  // the one block that every transfer may hold
+    const bool entitled = spools() ? !has_spare(false) : blocks_.empty();
+    if (!entitled) return budget_.try_take(charge);
+    budget_.take(charge);
+    return true;
+}
+
+bool growing_content::room_now() {
+    if (last_has_room()) return true;
+    const std::uint32_t capacity = next_capacity();
+    relieve(capacity);
+    const std::uint64_t charge = sizeof(block) + capacity;
+    if (!has_room() || !take_charge(charge)) return false;
+    budget_.give_back(charge);
     return true;
 }
 
 std::span<char> growing_content::prepare() {
     std::unique_lock lock(mutex_);
     if (last_has_room()) {
-        block& last = *blocks_.back();
+        block& last = *blocks_.back().data;
         return {last.data() + last.size(), last.capacity() - last.size()};
     }
-    if (!has_room()) return {};
     const std::uint32_t capacity = next_capacity();
-    if (!take_charge(sizeof(block) + capacity)) return {};
-    blocks_.push_back(block::make(capacity, &budget_));
-    return {blocks_.back()->data(), blocks_.back()->capacity()};
+    relieve(capacity);
+    if (!has_room() || !take_charge(sizeof(block) + capacity)) return {};
+    assert(total_ % block_bytes == 0);
+    block_ptr next = block::make(capacity, &budget_);
+    const std::span<char> room{next->data(), capacity};
+    blocks_.push_back({total_ / block_bytes, std::move(next)});
+    return room;
 }
 
 void growing_content::commit(std::size_t bytes) {
     if (bytes == 0) return;
     std::unique_lock lock(mutex_);
-    blocks_.back()->grow(static_cast<std::uint32_t>(bytes));
+    blocks_.back().data->grow(static_cast<std::uint32_t>(bytes));
+    held_bytes_ += bytes;
     total_ += bytes;
-    wake_readers(lock);
+    wake_readers();
 }
 
 std::size_t growing_content::append(std::string_view bytes) {
@@ -71,16 +89,9 @@ std::size_t growing_content::append(std::string_view bytes) {
 bool growing_content::wait_for_room(wakeable& writer) {
     std::unique_lock lock(mutex_);
     // Content that is kept goes on without readers, so their leaving is no reason for its writer to look again.
-    if (!options_.keeping && had_readers_ && readers_.empty()) return false;
-    if (last_has_room()) return false;
-    // A reader may have made room since prepare() had none.
-    if (has_room()) {
-        const std::uint64_t charge = sizeof(block) + next_capacity();
-        if (take_charge(charge)) {
-            budget_.give_back(charge);
-            return false;
-        }
-    }
+    if (options_.keep == retention::until_read && had_readers_ && readers_.empty()) return false;
+    // A reader or the spool may have made room since prepare() had none.
+    if (room_now()) return false;
     writer_ = &writer;
     return true;
 }
@@ -90,24 +101,33 @@ void growing_content::cancel_writer_wait() {
     writer_ = nullptr;
 }
 
+bool growing_content::stalled() {
+    std::unique_lock lock(mutex_);
+    return leaving_bytes_ == 0 && !room_now();
+}
+
 void growing_content::stop_keeping() {
     std::unique_lock lock(mutex_);
-    options_.keeping = false;
-    free_passed(lock);
+    options_.keep = retention::until_read;
+    free_passed();
+    relieve(0);
 }
 
 void growing_content::complete() {
     std::unique_lock lock(mutex_);
     if (state_ != content_state::open) return;
     state_ = content_state::complete;
-    wake_readers(lock);
+    if (!blocks_.empty() && blocks_.back().data->size() == 0) blocks_.pop_back();
+    wake_readers();
+    free_passed();
+    relieve(0);
 }
 
 void growing_content::fail() {
     std::unique_lock lock(mutex_);
     if (state_ != content_state::open) return;
     state_ = content_state::broken;
-    wake_readers(lock);
+    wake_readers();
 }
 
 content_state growing_content::state() const {
@@ -120,11 +140,15 @@ std::uint64_t growing_content::size() const {
     return total_;
 }
 
+std::uint64_t growing_content::slowest() const {
+    std::uint64_t position = readers_.empty() && !had_readers_ ? 0 : total_;
+    for (const content_reader* reader : readers_) position = std::min(position, reader->position_);
+    return position;
+}
+
 std::uint64_t growing_content::unread() const {
     std::unique_lock lock(mutex_);
-    std::uint64_t slowest = readers_.empty() && !had_readers_ ? 0 : total_;
-    for (const content_reader* reader : readers_) slowest = std::min(slowest, reader->position_);
-    return total_ - slowest;
+    return total_ - slowest();
 }
 
 bool growing_content::abandoned() const {
@@ -134,8 +158,10 @@ bool growing_content::abandoned() const {
 
 std::vector<block_ptr> growing_content::take_blocks() {
     std::unique_lock lock(mutex_);
-    assert(state_ == content_state::complete && options_.keeping && first_ == 0);
-    std::vector<block_ptr> blocks = blocks_;
+    assert(state_ == content_state::complete && options_.keep == retention::store);
+    std::vector<block_ptr> blocks;
+    blocks.reserve(blocks_.size());
+    for (const held_block& b : blocks_) blocks.push_back(b.data);
     if (!blocks.empty() && blocks.back()->size() < blocks.back()->capacity()) {
         // Readers may still look at the block as it is, so the cache gets a copy of just the right size.
         const block& last = *blocks.back();
@@ -148,26 +174,70 @@ std::vector<block_ptr> growing_content::take_blocks() {
     return blocks;
 }
 
-void growing_content::free_passed(std::unique_lock<std::mutex>&) {
-    if (options_.keeping || readers_.empty()) return;
-    std::uint64_t slowest = first_ + blocks_.size();
-    for (const content_reader* reader : readers_) slowest = std::min(slowest, reader->block_);
-    if (slowest <= first_) return;
-    blocks_.erase(blocks_.begin(), blocks_.begin() + static_cast<std::ptrdiff_t>(slowest - first_));
-    first_ = slowest;
+growing_content::held_blocks::iterator growing_content::find(std::uint64_t index) {
+    const auto it = std::lower_bound(blocks_.begin(), blocks_.end(), index,
+                                     [](const held_block& b, std::uint64_t i) { return b.index < i; });
+    return it != blocks_.end() && it->index == index ? it : blocks_.end();
 }
 
-void growing_content::wake_readers(std::unique_lock<std::mutex>&) {
-    // wake() only queues the waiter, so calling it under the lock runs none of its code.
-    for (content_reader* reader : readers_) {
-        if (wakeable* waiter = std::exchange(reader->waiter_, nullptr)) waiter->wake();
+// Whether readers at `position` have what ends at `end` behind them, and nothing more will come there.
+bool growing_content::passed(std::uint64_t end, std::uint64_t position) const {
+    return end <= position || (state_ != content_state::open && position == total_);
+}
+
+// What is about to leave memory is counted no more.
+void growing_content::forget(held_block& b) {
+    if (b.on == held_block::way::chosen) spare(b);
+    if (b.on == held_block::way::leaving) leaving_bytes_ -= b.data->size();
+    held_bytes_ -= b.data->size();
+}
+
+void growing_content::free_passed() {
+    if (options_.keep == retention::store || readers_.empty()) return;
+    if (options_.keep == retention::replay && !spools()) return;
+    const std::uint64_t position = slowest();
+    auto end = blocks_.begin();
+    while (end != blocks_.end() && passed(end->index * block_bytes + end->data->capacity(), position)) ++end;
+    if (options_.keep == retention::replay) {
+        // A copy on disk is enough for who may begin again.
+        end = std::stable_partition(blocks_.begin(), end, [this](const held_block& b) { return on_disk(b.index); });
+    } else if (end != blocks_.begin()) {
+        freed_ = true;
     }
+    for (auto it = blocks_.begin(); it != end; ++it) forget(*it);
+    blocks_.erase(blocks_.begin(), end);
+    if (options_.keep == retention::replay) return;
+    while (first_stretch_ < stretches_.size() &&
+           passed((first_stretch_ + 1) * std::uint64_t{stretch_blocks} * block_bytes, position)) {
+        freed_ = true;
+        release_if_unused(first_stretch_++);
+    }
+}
+
+bool growing_content::readable(const content_reader& reader) {
+    return reader.position_ == total_ ? state_ != content_state::open : find(reader.next_block()) != blocks_.end();
+}
+
+bool growing_content::waits_for_disk(const content_reader& reader) {
+    return !reader.lost_ && reader.position_ < total_ && !readable(reader);
+}
+
+// Those that have something to do: who waits for the disk does not look at what comes behind.
+void growing_content::wake_readers() {
+    for (content_reader* reader : readers_) {
+        // wake() only queues the waiter, so calling it under the lock runs none of its code.
+        if (reader->waiter_ && (reader->lost_ || readable(*reader))) std::exchange(reader->waiter_, nullptr)->wake();
+    }
+}
+
+void growing_content::wake_writer_if_room() {
+    if (writer_ && has_room()) std::exchange(writer_, nullptr)->wake();
 }
 
 content_reader::content_reader(std::shared_ptr<growing_content> content) : content_(std::move(content)) {
     std::unique_lock lock(content_->mutex_);
-    late_ = content_->first_ != 0;
-    if (late_) return;
+    lost_ = content_->freed_;
+    if (lost_) return;
     content_->readers_.push_back(this);
     content_->had_readers_ = true;
 }
@@ -175,53 +245,46 @@ content_reader::content_reader(std::shared_ptr<growing_content> content) : conte
 content_reader::~content_reader() {
     std::unique_lock lock(content_->mutex_);
     std::erase(content_->readers_, this);
-    content_->free_passed(lock);
+    content_->free_passed();
     if (wakeable* writer = std::exchange(content_->writer_, nullptr)) writer->wake();
 }
 
 content_reader::view content_reader::peek(std::span<std::string_view> out) {
-    std::unique_lock lock(content_->mutex_);
-    if (late_) return {.buffers = 0, .bytes = 0, .state = content_state::broken, .end = true};
-    view result{.buffers = 0, .bytes = 0, .state = content_->state_, .end = false};
-    std::uint64_t index = block_;
-    std::uint32_t offset = offset_;
-    while (result.buffers < out.size() && index - content_->first_ < content_->blocks_.size()) {
-        const std::string_view bytes = content_->blocks_[index - content_->first_]->view().substr(offset);
-        if (!bytes.empty()) {
-            out[result.buffers++] = bytes;
-            result.bytes += bytes.size();
-        }
+    growing_content& content = *content_;
+    std::unique_lock lock(content.mutex_);
+    if (lost_) return {.buffers = 0, .bytes = 0, .state = content_state::broken, .end = true};
+    view result{.buffers = 0, .bytes = 0, .state = content.state_, .end = false};
+    if (content.spools()) out = out.first(std::min(out.size(), content.run_length()));
+    std::uint64_t index = next_block();
+    std::size_t offset = position_ % growing_content::block_bytes;
+    for (auto it = content.find(index); it != content.blocks_.end() && it->index == index; ++it) {
+        const std::string_view bytes = it->data->view().substr(offset);
+        if (result.buffers == out.size() || bytes.empty()) break;
+        out[result.buffers++] = bytes;
+        result.bytes += bytes.size();
         ++index;
         offset = 0;
     }
-    result.end = content_->state_ != content_state::open && position_ + result.bytes == content_->total_;
+    looked_until_ = std::max(looked_until_, index);
+    result.end = content.state_ != content_state::open && position_ + result.bytes == content.total_;
     return result;
 }
 
 void content_reader::consume(std::uint64_t bytes) {
     std::unique_lock lock(content_->mutex_);
-    assert(!late_ && bytes <= content_->total_ - position_);
+    assert(!lost_ && bytes <= content_->total_ - position_);
     position_ += bytes;
-    while (bytes > 0) {
-        const block& present = *content_->blocks_[block_ - content_->first_];
-        const std::uint64_t n = std::min<std::uint64_t>(bytes, present.size() - offset_);
-        offset_ += static_cast<std::uint32_t>(n);
-        bytes -= n;
-        if (offset_ == present.capacity()) {
-            ++block_;
-            offset_ = 0;
-        } else {
-            assert(bytes == 0);
-        }
-    }
-    content_->free_passed(lock);
-    if (content_->writer_ && content_->has_room()) std::exchange(content_->writer_, nullptr)->wake();
+    looked_until_ = 0;
+    content_->free_passed();
+    content_->relieve(content_->writer_ ? growing_content::block_bytes : 0);
+    content_->wake_writer_if_room();
 }
 
 bool content_reader::wait(wakeable& waiter) {
     std::unique_lock lock(content_->mutex_);
-    if (late_ || content_->state_ != content_state::open || position_ < content_->total_) return false;
+    if (lost_ || content_->readable(*this)) return false;
     waiter_ = &waiter;
+    if (position_ < content_->total_) content_->schedule();
     return true;
 }
 

@@ -136,7 +136,7 @@ TEST_CASE("room that was not filled is offered again", "[http][content]") {
 
 TEST_CASE("a known length takes just the memory it needs", "[http][content]") {
     memory_budget budget;
-    const auto content = make(budget, {.keeping = true, .expected_bytes = 20'000});
+    const auto content = make(budget, {.keep = retention::store, .expected_bytes = 20'000});
     content_reader reader(content);
     CHECK(content->prepare().size() == block::usual_capacity);
     CHECK(content->append(some(20'000)) == 20'000);
@@ -277,7 +277,7 @@ TEST_CASE("a used-up budget makes the writer wait", "[http][content][budget]") {
 
 TEST_CASE("content that is kept does not wait for readers", "[http][content][keeping]") {
     memory_budget budget;
-    const auto content = make(budget, {.keeping = true, .window_bytes = 1000});
+    const auto content = make(budget, {.keep = retention::store, .window_bytes = 1000});
     const std::string text = some(100'000);
     auto early = std::make_unique<content_reader>(content);
     CHECK(content->append(text) == text.size());
@@ -309,7 +309,7 @@ TEST_CASE("content that is kept does not wait for readers", "[http][content][kee
 
 TEST_CASE("kept content without readers waits when the budget is used up", "[http][content][keeping][budget]") {
     memory_budget budget(block::usual_capacity + sizeof(block));
-    const auto content = make(budget, {.keeping = true});
+    const auto content = make(budget, {.keep = retention::store});
     { const content_reader gone(content); }
     CHECK(content->append(some(2 * block::usual_capacity)) == block::usual_capacity);
     counter writer;
@@ -368,7 +368,7 @@ TEST_CASE("the cache takes the blocks, exactly sized and no longer charged", "[h
     const std::string text = some(size);
     std::vector<block_ptr> blocks;
     {
-        const auto content = make(budget, {.keeping = true});
+        const auto content = make(budget, {.keep = retention::store});
         content_reader reader(content);
         content->append(text);
         content->complete();

@@ -79,7 +79,8 @@ TEST_CASE("several readers share content that is kept, while the cache takes it"
     constexpr std::uint64_t size = 1'000'000;
     std::vector<block_ptr> blocks;
     {
-        const auto content = std::make_shared<growing_content>(budget, growing_content::options{.keeping = true});
+        const auto content =
+            std::make_shared<growing_content>(budget, growing_content::options{.keep = retention::store});
         std::array<std::uint64_t, 4> seen{};
         std::vector<std::thread> readers;
         for (std::size_t i = 0; i < seen.size(); ++i) {
