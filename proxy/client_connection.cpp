@@ -12,6 +12,7 @@
 #include "proxy/hit.hpp"
 #include "proxy/http/framing.hpp"
 #include "proxy/http/target.hpp"
+#include "proxy/log.hpp"
 #include "proxy/worker.hpp"
 
 namespace weir::proxy {
@@ -51,9 +52,21 @@ client_connection::~client_connection() {
     if (context_) worker_.give_back(std::move(context_));
 }
 
+template <class Part>
+void client_connection::guarded(Part part) {
+    try {
+        part();
+    } catch (const std::exception& e) {
+        log::error("internal error: {}", e.what());
+        end();
+    }
+}
+
 void client_connection::start() {
-    worker_.deadlines().arm(*this, worker_.current()->settings.client.head_timeout);
-    wait();
+    guarded([this] {
+        worker_.deadlines().arm(*this, worker_.current()->settings.client.head_timeout);
+        wait();
+    });
 }
 
 void client_connection::drain() {
@@ -63,21 +76,29 @@ void client_connection::drain() {
 // Idle for too long, or the head did not come in time.
 void client_connection::late() noexcept {
     if (reading_head_ && context_) {
-        worker_.metrics().head_timeouts.add();
-        // What came so far is no head: nothing of it is known.
-        context_->head.clear();
-        keep_alive_ = false;
-        const std::string answer = compose_refusal(408, cause::head_timeout);
-        const std::string_view bytes = answer;
-        stream_.try_write(std::span(&bytes, 1));
-        record({.status = 408, .why = cause::head_timeout}, nullptr);
+        try {
+            refuse_late_head();
+        } catch (const std::bad_alloc&) {
+            // It is closed without a word.
+        }
     }
     stream_.close();
 }
 
+void client_connection::refuse_late_head() {
+    worker_.metrics().head_timeouts.add();
+    // What came so far is no head: nothing of it is known.
+    context_->head.clear();
+    keep_alive_ = false;
+    const std::string answer = compose_refusal(408, cause::head_timeout);
+    const std::string_view bytes = answer;
+    stream_.try_write(std::span(&bytes, 1));
+    record({.status = 408, .why = cause::head_timeout}, nullptr);
+}
+
 void client_connection::wait() {
     driver_ = driver::waiting;
-    stream_.on_readable([this](boost::system::error_code error) { on_readable(error); });
+    stream_.on_readable([this](boost::system::error_code error) { guarded([&] { on_readable(error); }); });
 }
 
 void client_connection::on_readable(boost::system::error_code error) {
@@ -106,7 +127,7 @@ void client_connection::process() {
         }
     }
     driver_ = driver::coroutine;
-    asio::post(worker_.context(), [this] { process(); });
+    asio::post(worker_.context(), [this] { guarded([this] { process(); }); });
 }
 
 client_connection::step client_connection::next_request() {
@@ -233,7 +254,7 @@ client_connection::step client_connection::answer_fresh(const route& via, const 
         std::string head(hit.head());
         head += hit.tail();
         worker_.tasks().spawn(finish_hit(found.response, std::move(head), done, hit.content_bytes() > 0),
-                              [this] { after_response(); });
+                              [this] { guarded([this] { after_response(); }); });
         return step::handed_over;
     }
     content_sent_ = hit.content_bytes();
@@ -275,15 +296,15 @@ client_connection::step client_connection::start_exchange(const route& via, cach
     c.head.rebase(c.buffer.start());
     c.buffer.keep(c.head.size);
     driver_ = driver::coroutine;
-    worker_.metrics().connections_active.add(1);
     worker_.tasks().spawn(serve(via, std::move(found)), [this] {
         worker_.metrics().connections_active.add(-1);
-        after_response();
+        guarded([this] { after_response(); });
     });
     return step::handed_over;
 }
 
 awaitable<void> client_connection::serve(const route& via, cache::lookup_result found) {
+    worker_.metrics().connections_active.add(1);
     request_context& c = *context_;
     const http::forwarded_client from = resolve_client();
     if (from.from_trusted) c.request_id = c.head.fields.value("X-Request-ID");
@@ -355,7 +376,7 @@ client_connection::step client_connection::refuse(cause why) {
     sent_ = out.size();
     driver_ = driver::coroutine;
     record({.status = status, .why = why}, nullptr);
-    worker_.tasks().spawn(send_refusal(std::move(out)), [this] { after_response(); });
+    worker_.tasks().spawn(send_refusal(std::move(out)), [this] { guarded([this] { after_response(); }); });
     return step::handed_over;
 }
 

@@ -59,6 +59,9 @@ class client_connection final : public exchange_client, public connection_hook, 
     enum class body_framing : std::uint8_t { none, length, chunked, until_close };
 
     void late() noexcept override;
+    // Runs a part of the loop, and ends this connection, no other, where it has no memory.
+    template <class Part>
+    void guarded(Part part);
     void wait();
     void on_readable(boost::system::error_code error);
     void process();
@@ -69,6 +72,7 @@ class client_connection final : public exchange_client, public connection_hook, 
     step answer_fresh(const route& via, const cache::lookup_result& found);
     step start_exchange(const route& via, cache::lookup_result found);
     step refuse(cause why);
+    void refuse_late_head();
     std::string compose_refusal(unsigned status, cause why);
 
     awaitable<void> serve(const route& via, cache::lookup_result found);

@@ -39,9 +39,13 @@ class event final : public http::wakeable {
         }
         // Only while a wait is registered somewhere does another thread come here, so prepare_remote() was called
         // before.
-        inbox_.push([remote = remote_] {
-            if (remote->owner) remote->owner->set();
-        });
+        try {
+            inbox_.push([remote = remote_] {
+                if (remote->owner) remote->owner->set();
+            });
+        } catch (const std::bad_alloc&) {
+            // The wait has a limit, which is what this wake costs it.
+        }
     }
     // To be called on the worker's thread before this event is given to something that may wake it from another thread.
     void prepare_remote() {

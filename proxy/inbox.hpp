@@ -6,6 +6,8 @@
 #include <exception>
 #include <functional>
 #include <mutex>
+#include <new>
+#include <utility>
 #include <vector>
 
 #include "proxy/awaitable.hpp"
@@ -19,15 +21,20 @@ class inbox {
     inbox(const inbox&) = delete;
     inbox& operator=(const inbox&) = delete;
 
-    // Any thread. What is pushed after the context was stopped never runs.
+    // Any thread. What is pushed after the context was stopped never runs. Throws bad_alloc where there is no memory
+    // for the task; where there is none for the post, it goes with the next push.
     void push(std::function<void()> task) {
-        bool first;
         {
             std::lock_guard lock(mutex_);
-            first = tasks_.empty();
             tasks_.push_back(std::move(task));
+            if (std::exchange(posted_, true)) return;
         }
-        if (first) asio::post(context_, [this] { run(); });
+        try {
+            asio::post(context_, [this] { run(); });
+        } catch (const std::bad_alloc&) {
+            std::lock_guard lock(mutex_);
+            posted_ = false;
+        }
     }
     // True on the worker's own thread.
     bool here() const { return context_.get_executor().running_in_this_thread(); }
@@ -38,6 +45,7 @@ class inbox {
         {
             std::lock_guard lock(mutex_);
             tasks.swap(tasks_);
+            posted_ = false;
         }
         for (auto& task : tasks) {
             try {
@@ -50,7 +58,8 @@ class inbox {
 
     asio::io_context& context_;
     std::mutex mutex_;
-    std::vector<std::function<void()>> tasks_;
+    std::vector<std::function<void()>> tasks_;  // guarded by mutex_, like posted_
+    bool posted_ = false;                       // run() is on its way
 };
 
 }  // namespace weir::proxy

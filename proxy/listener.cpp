@@ -12,6 +12,8 @@
 #include <unistd.h>
 
 #include <cstring>
+#include <new>
+#include <utility>
 
 #include "proxy/limits.hpp"
 #include "proxy/log.hpp"
@@ -181,10 +183,18 @@ void listener::start() {
 }
 
 void listener::wait() {
-    waiting_.async_wait(asio::posix::descriptor_base::wait_read,
-                        [this, alive = alive_](boost::system::error_code error) {
-                            if (*alive && !error) accept_batch();
-                        });
+    try {
+        waiting_.async_wait(asio::posix::descriptor_base::wait_read,
+                            [this, alive = alive_](boost::system::error_code error) {
+                                if (*alive && !error) accept_batch();
+                            });
+    } catch (const std::bad_alloc&) {
+        forlorn_ = true;
+    }
+}
+
+void listener::wait_again() {
+    if (std::exchange(forlorn_, false)) wait();
 }
 
 void listener::accept_batch() {
@@ -232,10 +242,14 @@ void listener::out_of_descriptors(int error) {
         if (refused >= 0) ::close(refused);
     }
     spare_ = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
-    pause_.expires_after(descriptor_pause);
-    pause_.async_wait([this, alive = alive_](boost::system::error_code cancelled) {
-        if (*alive && !cancelled) accept_batch();
-    });
+    try {
+        pause_.expires_after(descriptor_pause);
+        pause_.async_wait([this, alive = alive_](boost::system::error_code cancelled) {
+            if (*alive && !cancelled) accept_batch();
+        });
+    } catch (const std::bad_alloc&) {
+        forlorn_ = true;
+    }
 }
 
 }  // namespace weir::proxy

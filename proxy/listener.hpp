@@ -44,6 +44,8 @@ class listener {
     void start();
     // Takes who waits in the queue, who would be reset otherwise, and then nobody any more.
     void close();
+    // Where there was no memory to wait for clients, tries again. To be called now and then.
+    void wait_again();
     std::uint32_t id() const { return id_; }
 
   private:
@@ -58,7 +60,8 @@ class listener {
     std::function<worker&()> next_;
     asio::posix::basic_stream_descriptor<executor> waiting_;
     asio::basic_waitable_timer<steady, asio::wait_traits<steady>, executor> pause_;
-    int spare_ = -1;  // given up for a moment when no descriptor is left, to refuse who waits
+    bool forlorn_ = false;  // waits for nothing, for want of memory
+    int spare_ = -1;        // given up for a moment when no descriptor is left, to refuse who waits
     std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

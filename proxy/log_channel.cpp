@@ -184,6 +184,7 @@ void log_channel::stop_until(std::chrono::steady_clock::time_point limit) {
 }
 
 void log_channel::run() {
+    std::vector<std::shared_ptr<log_buffer>> buffers;  // for all rounds: this thread must not need memory to go on
     std::unique_lock lock(bell_->mutex);
     for (bool last = false; !last;) {
         bell_->rings.wait(lock, [&] { return bell_->rung || stopping_; });
@@ -191,7 +192,7 @@ void log_channel::run() {
         bell_->rung = bell_->urgent = false;
         last = stopping_;
         const std::uint64_t round = rounds_asked_;
-        const auto buffers = buffers_;
+        buffers = buffers_;
         const bool reopen = std::exchange(reopen_wanted_, false);
         auto next = std::exchange(next_sink_, std::nullopt);
         lock.unlock();

@@ -1,6 +1,10 @@
 #include "proxy/readiness.hpp"
 
 #include <algorithm>
+#include <exception>
+#include <new>
+
+#include "proxy/log.hpp"
 
 namespace weir::proxy {
 
@@ -25,7 +29,8 @@ void readiness::forget(const watched& by) {
 }
 
 void readiness::wait_began() {
-    if (++waits_ == 1 && !dispatching_ && !armed_) arm();
+    ++waits_;
+    if (!dispatching_ && !armed_) arm();
 }
 
 void readiness::wait_ended() {
@@ -36,12 +41,16 @@ void readiness::wait_ended() {
 }
 
 void readiness::arm() {
-    armed_ = true;
-    set_->async_wait(asio::posix::descriptor_base::wait_read, [this](boost::system::error_code error) {
-        armed_ = false;
-        if (!error) dispatch();
-        if (waits_ > 0 && !armed_) arm();
-    });
+    try {
+        set_->async_wait(asio::posix::descriptor_base::wait_read, [this](boost::system::error_code error) {
+            armed_ = false;
+            if (!error) dispatch();
+            if (waits_ > 0 && !armed_) arm();
+        });
+        armed_ = true;
+    } catch (const std::bad_alloc&) {
+        log::error("no memory to wait for clients and servers");
+    }
 }
 
 void readiness::dispatch() {
@@ -49,7 +58,12 @@ void readiness::dispatch() {
     count_ = ::epoll_wait(set_->native_handle(), batch_.data(), static_cast<int>(batch_.size()), 0);
     for (next_ = 0; next_ < count_;) {
         const epoll_event& event = batch_[static_cast<std::size_t>(next_++)];
-        if (event.data.ptr != nullptr) static_cast<watched*>(event.data.ptr)->on_events(event.events);
+        if (event.data.ptr == nullptr) continue;
+        try {
+            static_cast<watched*>(event.data.ptr)->on_events(event.events);
+        } catch (const std::exception& e) {
+            log::error("internal error: {}", e.what());  // edges come once: those behind it must not be lost
+        }
     }
     next_ = count_ = 0;
     dispatching_ = false;

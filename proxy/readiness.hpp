@@ -34,7 +34,8 @@ class readiness final : public asio::execution_context::service {
     bool add(int descriptor, watched& by);
     // Before its descriptor is closed.
     void forget(const watched& by);
-    // How many waits there are: run() of the io_context goes on while there is one.
+    // How many waits there are: run() of the io_context goes on while there is one. Where there is no memory to wait
+    // for the set, that is done when the next wait begins.
     void wait_began();
     void wait_ended();
 

@@ -20,16 +20,22 @@ class task_group {
     task_group(const task_group&) = delete;
     task_group& operator=(const task_group&) = delete;
 
-    // `done` runs on the worker when the coroutine has ended, whichever way.
+    // `done` runs on the worker when the coroutine has ended, whichever way. Throws bad_alloc where it could not begin.
     template <class Done>
     void spawn(awaitable<void> task, Done done) {
         ++running_;
-        asio::co_spawn(context_, std::move(task), [this, done = std::move(done)](std::exception_ptr failure) mutable {
+        try {
+            asio::co_spawn(context_, std::move(task),
+                           [this, done = std::move(done)](std::exception_ptr failure) mutable {
+                               --running_;
+                               if (failure) report(failure);
+                               done();
+                               if (running_ == 0 && when_empty_) std::exchange(when_empty_, nullptr)();
+                           });
+        } catch (...) {
             --running_;
-            if (failure) report(failure);
-            done();
-            if (running_ == 0 && when_empty_) std::exchange(when_empty_, nullptr)();
-        });
+            throw;
+        }
     }
     void spawn(awaitable<void> task) {
         spawn(std::move(task), [] {});

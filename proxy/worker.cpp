@@ -101,29 +101,38 @@ void worker::maybe_drained() {
 }
 
 void worker::adopt(accepted_socket socket) {
-    if (services_.connections.fetch_add(1, std::memory_order_relaxed) >=
-        services_.max_connections.load(std::memory_order_relaxed)) {
+    const bool too_many = services_.connections.fetch_add(1, std::memory_order_relaxed) >=
+                          services_.max_connections.load(std::memory_order_relaxed);
+    if (!too_many && inbox_.here()) return take(socket);
+    if (too_many) refuse(socket);
+    try {
+        inbox_.push([this, socket, too_many] { too_many ? metrics_.connections_refused.add() : take(socket); });
+    } catch (const std::bad_alloc&) {
+        if (!too_many) refuse(socket);
+    }
+}
+
+void worker::refuse(accepted_socket socket) {
+    services_.connections.fetch_sub(1, std::memory_order_relaxed);
+    ::close(socket.descriptor);
+}
+
+void worker::take(accepted_socket socket) {
+    metrics_.connections_accepted.add();
+    std::unique_ptr<client_connection> connection;
+    try {
+        connection = std::make_unique<client_connection>(*this, socket);
+    } catch (const std::bad_alloc&) {
+        metrics_.connections_refused.add();
+        return refuse(socket);
+    }
+    if (!connection->take_over(socket)) {
         services_.connections.fetch_sub(1, std::memory_order_relaxed);
-        ::close(socket.descriptor);
-        inbox_.push([this] { metrics_.connections_refused.add(); });
         return;
     }
-    const auto take = [this, socket] {
-        metrics_.connections_accepted.add();
-        auto connection = std::make_unique<client_connection>(*this, socket);
-        if (!connection->take_over(socket)) {
-            services_.connections.fetch_sub(1, std::memory_order_relaxed);
-            return;
-        }
-        metrics_.connections_idle.add(1);
-        connections_.push_back(*connection);
-        connection.release()->start();  // the list owns it: remove() takes it out
-    };
-    if (inbox_.here()) {
-        take();
-    } else {
-        inbox_.push(take);
-    }
+    metrics_.connections_idle.add(1);
+    connections_.push_back(*connection);
+    connection.release()->start();  // the list owns it: remove() takes it out
 }
 
 void worker::remove(client_connection& connection) {
@@ -131,7 +140,12 @@ void worker::remove(client_connection& connection) {
     connections_.erase(connections_.iterator_to(connection));
     services_.connections.fetch_sub(1, std::memory_order_relaxed);
     metrics_.connections_idle.add(-1);
-    if (draining_) asio::post(context_, [this] { maybe_drained(); });
+    if (!draining_) return;
+    try {
+        asio::post(context_, [this] { maybe_drained(); });
+    } catch (const std::bad_alloc&) {
+        maybe_drained();  // who called has nothing left to undo
+    }
 }
 
 balancer::choice worker::choose(const balancer::upstream& upstream, std::span<const std::uint32_t> tried,
@@ -150,6 +164,7 @@ void worker::write_request_id(std::string& out) {
 
 void worker::sweep() {
     pool_.sweep(coarse_now());
+    for (const auto& listener : listeners_) listener->wait_again();
     sweep_timer_.expires_after(sweep_interval);
     sweep_timer_.async_wait([this](boost::system::error_code error) {
         if (!error) sweep();

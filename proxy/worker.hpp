@@ -86,6 +86,8 @@ class worker {
 
   private:
     void run();
+    void take(accepted_socket socket);
+    void refuse(accepted_socket socket);
     void sweep();
     void maybe_drained();
 

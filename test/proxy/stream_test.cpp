@@ -4,6 +4,7 @@
 
 #include <boost/asio/post.hpp>
 #include <catch2/catch.hpp>
+#include <new>
 #include <optional>
 #include <string>
 #include <vector>
@@ -151,6 +152,33 @@ TEST_CASE("a wait ends when the peer has said something or closed", "[proxy][str
         CHECK(read == wait_status::ready);
         std::string bytes;
         CHECK(read_into(pair.ours, bytes).status == io_status::end);
+    }
+}
+
+TEST_CASE("a handler that fails takes no event from others", "[proxy][stream]") {
+    event_loop loop;
+    stream_pair failing(loop);
+    stream_pair other(loop);
+    for (int round = 0; round < 2; ++round) {
+        CAPTURE(round);
+        int ran = 0;
+        failing.ours.on_readable([&](boost::system::error_code) {
+            ++ran;
+            throw std::bad_alloc();
+        });
+        std::optional<wait_status> read;
+        wait_readable(loop, other.ours, test::long_limit, read);
+        loop.settle();
+        test::put(failing.theirs, "x");
+        test::put(other.theirs, "y");
+        loop.run();
+        CHECK(ran == 1);
+        CHECK(read == wait_status::ready);
+        for (stream* each : {&failing.ours, &other.ours}) {
+            std::string bytes;
+            CHECK(read_into(*each, bytes).bytes == 1);
+            CHECK(read_into(*each, bytes).status == io_status::again);
+        }
     }
 }
 
