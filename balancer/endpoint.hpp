@@ -67,12 +67,13 @@ class endpoint {
     // The share of its weight that it gets, in percent, 10 to 100: less after it came back. Any thread.
     unsigned share_percent(clock::time_point now) const;
 
-    // After a refused connection, or a 503: other endpoints are preferred until `now` + `pause`. Any thread.
+    // After a refused connection, or a 503: other endpoints are preferred until `now` + `pause`, or longer if it was
+    // passed over for longer already. Any thread.
     void pass_over(clock::time_point now, clock::duration pause);
+    void end_pause() { passed_over_until_.store(0, std::memory_order_relaxed); }
     bool passed_over(clock::time_point now) const {
         return now.time_since_epoch().count() < passed_over_until_.load(std::memory_order_relaxed);
     }
-    void connected() { passed_over_until_.store(0, std::memory_order_relaxed); }
 
     // A slot is the right to one request at a time. Any thread.
     bool has_free_slot() const;

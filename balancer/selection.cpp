@@ -55,4 +55,10 @@ bool takes_turns(const upstream& among, const endpoint& one, clock::time_point n
     return false;
 }
 
+bool any_candidate(const upstream& among, clock::time_point now, std::span<const std::uint32_t> tried) {
+    return std::ranges::any_of(among.members, [&](const upstream::member& m) {
+        return (m.endpoint->usable(now) || m.endpoint->last_resort()) && !contains(tried, *m.endpoint);
+    });
+}
+
 }  // namespace weir::balancer

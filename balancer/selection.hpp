@@ -27,4 +27,7 @@ void gather_candidates(const upstream& among, clock::time_point now, std::span<c
 bool takes_turns(const upstream& among, const endpoint& one, clock::time_point now,
                  std::span<const std::uint32_t> tried);
 
+// True if a request that has tried `tried` has a candidate, free slot or not.
+bool any_candidate(const upstream& among, clock::time_point now, std::span<const std::uint32_t> tried);
+
 }  // namespace weir::balancer

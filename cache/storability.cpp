@@ -123,6 +123,8 @@ std::string_view text(not_stored reason) {
             return "stale";
         case not_stored::too_large:
             return "too-large";
+        case not_stored::streamed:
+            return "streamed";
         case not_stored::no_memory:
             return "no-memory";
         case not_stored::incomplete:

@@ -28,6 +28,7 @@ enum class not_stored : std::uint8_t {
     no_freshness,   // neither the response nor the route says how long
     already_stale,  // lifetime zero, or past when it came
     too_large,      //
+    streamed,       // it asks to be passed on as it comes, and may have no end; the caller's to say
     no_memory,      // buffering.memory_max is used up; the caller's to say
     incomplete,     // cut short; the caller's to say
 };

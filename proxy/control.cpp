@@ -134,7 +134,7 @@ hand_result change_by_hand(const hand_change& change, const std::map<std::string
             hold(out_of_use::draining, false);
             hold(out_of_use::held_down, false);
             // It may have refused while it restarted.
-            one.connected();
+            one.end_pause();
             break;
     }
     log_change(upstream.name, one, change.action);

@@ -24,7 +24,10 @@ namespace weir::proxy {
 
 namespace {
 
-constexpr int batch = 64;  // connections taken before others get their turn
+// What the kernel may hold for a client beyond what is on the wire. More would only move a slow client's response from
+// the spool, which is bounded, to the kernel's memory, which all share.
+constexpr int unsent_bytes = 128 * 1024;
+constexpr int batch = 64;      // connections taken before others get their turn
 constexpr std::chrono::milliseconds descriptor_pause{100};
 
 std::string cannot_listen(const conf::listen_address& where, int error) {
@@ -101,6 +104,7 @@ listening_socket listen_tcp(const conf::listen_address& where, std::string& why)
         ::setsockopt(made.descriptor, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
         // Accepted sockets inherit it.
         ::setsockopt(made.descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+        ::setsockopt(made.descriptor, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent_bytes, sizeof unsent_bytes);
         if (found->ai_family == AF_INET6) {
             const int only = where.address.host.empty() ? off : on;
             ::setsockopt(made.descriptor, IPPROTO_IPV6, IPV6_V6ONLY, &only, sizeof only);

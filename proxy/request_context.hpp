@@ -5,6 +5,7 @@
 #include <string>
 
 #include "proxy/http/head.hpp"
+#include "proxy/rate_floor.hpp"
 #include "proxy/read_buffer.hpp"
 
 namespace weir::proxy {
@@ -17,10 +18,13 @@ struct request_context {
     std::string key;          // of the cache
     std::string request_id;
     std::string out;  // the head of the response
+    rate_floor receiving_rate;
+    rate_floor sending_rate;
 
     // For a free_list: strings and vectors keep their capacity.
     bool clear_for_reuse() {
         head.clear();
+        receiving_rate = sending_rate = {};
         return buffer.clear_for_reuse() && out.capacity() <= 64 * 1024 && key.capacity() <= 64 * 1024;
     }
 };

@@ -1,6 +1,8 @@
 #include "proxy/stream.hpp"
 
 #include <errno.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -100,7 +102,10 @@ void stream::finish_later(pending& p, wait_status status) {
 }
 
 void stream::on_events(std::uint32_t events) {
-    if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) ended_ = true;
+    if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
+        ended_ = true;
+        if (on_end_) std::exchange(on_end_, nullptr)->wake();
+    }
     if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) reading_.ready = true;
     if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) writing_.ready = true;
     // A handler may destroy this stream, so that only the last may run at once.
@@ -112,6 +117,25 @@ void stream::on_events(std::uint32_t events) {
 
 void stream::pending::late() noexcept {
     stream_.finish_later(*this, wait_status::late);
+}
+
+awaitable<wait_status> stream::wait_taken(std::chrono::milliseconds limit) {
+    for (;;) {
+        const std::uint64_t before = untaken_bytes();
+        const wait_status waited = co_await wait_writable(limit);
+        if (waited != wait_status::late || untaken_bytes() >= before) co_return waited;
+    }
+}
+
+std::uint64_t stream::untaken_bytes() const {
+    int bytes = 0;
+    if (descriptor_ < 0 || ::ioctl(descriptor_, SIOCOUTQ, &bytes) != 0) return 0;
+    return static_cast<std::uint64_t>(bytes);
+}
+
+void stream::watch_end(http::wakeable* on_end) {
+    on_end_ = on_end;
+    if (on_end_ && ended_) std::exchange(on_end_, nullptr)->wake();
 }
 
 void stream::cancel_reading() {

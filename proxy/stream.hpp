@@ -11,6 +11,7 @@
 
 #include "proxy/awaitable.hpp"
 #include "proxy/deadlines.hpp"
+#include "proxy/http/wakeable.hpp"
 #include "proxy/readiness.hpp"
 #include "proxy/wait_handler.hpp"
 
@@ -51,6 +52,11 @@ class stream final : readiness::watched {
 
     awaitable<wait_status> wait_readable(std::chrono::milliseconds limit) { return wait(reading_, limit); }
     awaitable<wait_status> wait_writable(std::chrono::milliseconds limit) { return wait(writing_, limit); }
+    // Writable, or late when the peer has taken no byte of what the kernel holds for it for `limit`: a peer may be slow
+    // without being stalled, and the kernel says writable only when much has gone.
+    awaitable<wait_status> wait_taken(std::chrono::milliseconds limit);
+    // Bytes that were written and that the peer has not acknowledged.
+    std::uint64_t untaken_bytes() const;
     // The same by a handler and with the caller's own deadline, for the loop in which idle connections live.
     template <class Handler>
     void on_readable(Handler handler) {
@@ -59,6 +65,11 @@ class stream final : readiness::watched {
                                                        : boost::system::error_code(asio::error::operation_aborted));
               }));
     }
+
+    // Wakes `on_end` once the peer has said its last byte or the connection broke, at once if it has; null: nobody any
+    // more. What it wakes must not run by itself.
+    void watch_end(http::wakeable* on_end);
+    bool peer_ended() const { return ended_; }
 
     // The pending wait for reading, and every later one until resume_reading(), ends as cancelled.
     void cancel_reading();
@@ -104,6 +115,7 @@ class stream final : readiness::watched {
     pending writing_;
     int descriptor_ = -1;
     bool ended_ = false;  // the peer has said its last byte: no further edge will come
+    http::wakeable* on_end_ = nullptr;
 };
 
 }  // namespace weir::proxy

@@ -40,9 +40,9 @@ awaitable<cause> upstream_connection::connect(std::chrono::milliseconds limit) {
     if (!addresses) co_return last;
     for (const auto& address : *addresses) {
         last = co_await connect_to(address, limit);
-        if (last == cause::none) break;
+        if (last == cause::none || given_up_) break;
     }
-    co_return last;
+    co_return given_up_ ? cause::connection_failed : last;
 }
 
 awaitable<cause> upstream_connection::connect_to(const boost::asio::generic::stream_protocol::endpoint& address,
@@ -59,7 +59,7 @@ awaitable<cause> upstream_connection::connect_to(const boost::asio::generic::str
         ::close(descriptor);
         if (error != EAGAIN) co_return from_connect_error(error);
         // The queue of a unix socket is full (CherryPy's takes five), and nothing tells when it is not.
-        if (steady::now() >= end) co_return cause::connection_timeout;
+        if (given_up_ || steady::now() >= end) co_return cause::connection_timeout;
         asio::basic_waitable_timer<steady, asio::wait_traits<steady>, executor> pause(context_, full_queue_pause);
         co_await pause.async_wait(as_values);
     }
@@ -96,7 +96,7 @@ awaitable<cause> upstream_connection::send(std::span<std::string_view> buffers, 
         const io_result written = stream_.try_write(buffers);
         if (written.status == io_status::error) co_return cause::send_failed;
         if (written.status == io_status::again) {
-            const wait_status waited = co_await stream_.wait_writable(limit);
+            const wait_status waited = co_await stream_.wait_taken(limit);
             if (waited == wait_status::late) co_return cause::send_timeout;
             if (waited == wait_status::cancelled) co_return cause::send_failed;
             continue;
@@ -156,7 +156,7 @@ content_result upstream_connection::read_content(std::span<char> into) {
 }
 
 bool upstream_connection::may_serve_again(const http::response_head& head, bool request_sent) const {
-    return request_sent && head.keep_alive && content_.at_end() && buffer_->unread().empty();
+    return request_sent && stream_.is_open() && head.keep_alive && content_.at_end() && buffer_->unread().empty();
 }
 
 std::unique_ptr<read_buffer> upstream_connection::end() {

@@ -30,6 +30,12 @@ class upstream_connection {
     // To the first of the endpoint's addresses that takes it, each within `limit`.
     awaitable<cause> connect(std::chrono::milliseconds limit);
 
+    // Nobody wants it any more: ends what is being waited for, and connect() goes on to no other address.
+    void give_up() {
+        given_up_ = true;
+        stream_.close();
+    }
+
     // A new request begins on it, with `buffer` to read into.
     void begin(std::unique_ptr<read_buffer> buffer);
     // All of `buffers`, which are used up on the way; none, send_failed, or send_timeout when it took nothing for
@@ -73,6 +79,7 @@ class upstream_connection {
     std::uint64_t sent_ = 0;
     std::uint64_t received_ = 0;
     std::uint32_t served_ = 0;  // requests before this one
+    bool given_up_ = false;
 };
 
 }  // namespace weir::proxy

@@ -183,7 +183,7 @@ TEST_CASE("a connection that succeeds ends the pause", "[balancer][endpoint]") {
     const auto server = make_endpoint(0);
     server->pass_over(now, seconds(1));
     CHECK(server->passed_over(now));
-    server->connected();
+    server->end_pause();
     CHECK_FALSE(server->passed_over(now));
 }
 

@@ -327,3 +327,66 @@ TEST_CASE("after our last byte the peer may go on", "[proxy][stream]") {
     test::put(pair.theirs, "still here");
     CHECK(test::take(pair.ours) == "still here");
 }
+
+namespace {
+
+struct counted_wakes final : weir::http::wakeable {
+    int count = 0;
+    void wake() noexcept override { ++count; }
+};
+
+}  // namespace
+
+TEST_CASE("who watches for the peer's end is told once, also when it has come already", "[proxy][stream]") {
+    event_loop loop;
+    stream_pair pair(loop);
+    counted_wakes watcher;
+    const bool before = GENERATE(false, true);
+    CAPTURE(before);
+    std::optional<wait_status> ended;
+    if (!before) pair.ours.watch_end(&watcher);
+    test::put(pair.theirs, "still here");
+    wait_readable(loop, pair.ours, std::chrono::seconds(10), ended);
+    loop.run_until([&] { return ended.has_value(); });
+    CHECK(watcher.count == 0);
+    std::string bytes;
+    read_into(pair.ours, bytes);
+    pair.theirs.close();
+    ended.reset();
+    wait_readable(loop, pair.ours, std::chrono::seconds(10), ended);
+    loop.run_until([&] { return ended.has_value(); });
+    if (before) pair.ours.watch_end(&watcher);
+    CHECK(watcher.count == 1);
+    CHECK(pair.ours.peer_ended());
+    pair.ours.watch_end(nullptr);
+    CHECK(watcher.count == 1);
+}
+
+TEST_CASE("a peer that takes a little is slow, one that takes nothing is late", "[proxy][stream][deadlines]") {
+    event_loop loop;
+    stream_pair pair(loop);
+    stream_pair other(loop);
+    const bool takes = GENERATE(true, false);
+    CAPTURE(takes);
+    const std::string much(16 * 1024, 'x');
+    const std::string_view buffer = much;
+    while (pair.ours.try_write(std::span(&buffer, 1)).status == io_status::ok) {
+    }
+    // Deadlines of one duration come in the order in which they were armed: the second says that the first has passed.
+    constexpr std::chrono::milliseconds limit{500};
+    std::optional<wait_status> taken;
+    std::optional<wait_status> passed;
+    loop.spawn([&]() -> awaitable<void> { taken = co_await pair.ours.wait_taken(limit); });
+    wait_readable(loop, other.ours, limit, passed);
+    loop.settle();
+    std::string bytes;
+    // Too little for the kernel to call the stream writable.
+    if (takes) CHECK(read_into(pair.theirs, bytes, much.size()).bytes == much.size());
+    loop.run_until([&] { return passed.has_value(); });
+    loop.settle();
+    CHECK(taken.has_value() == !takes);
+    while (read_into(pair.theirs, bytes, much.size()).status == io_status::ok) {
+    }
+    loop.run_until([&] { return taken.has_value(); });
+    CHECK(*taken == (takes ? wait_status::ready : wait_status::late));
+}
