@@ -47,6 +47,7 @@ void write_access_line(worker& on, const request_context& context, const boost::
     address_text address;
     access_record line{.start = std::chrono::system_clock::now() - duration, .duration = duration};
     line.upstream_duration = report.upstream_duration;
+    line.queue_duration = report.queue_duration;
     line.status = report.status;
     line.bytes_sent = bytes.sent;
     line.content_bytes_sent = bytes.content_sent;

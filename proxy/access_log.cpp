@@ -109,7 +109,12 @@ char* access_log::format_combined(const access_record& record) {
         line.text("-");
     }
     line.text(" ").escaped(record.endpoint, escape_style::bare, word_room);
-    line.text(" ").escaped(record.cache, escape_style::bare, word_room).text("\n");
+    line.text(" ").escaped(record.cache, escape_style::bare, word_room).text(" ");
+    if (record.queue_duration.count() > 0) {
+        line.seconds(record.queue_duration).text("\n");
+    } else {
+        line.text("-\n");
+    }
     return line.position();
 }
 
@@ -125,6 +130,7 @@ char* access_log::format_json(const access_record& record) {
     } else {
         line.text("null");
     }
+    line.member("queue_duration").seconds(record.queue_duration);
     line.member("client", record.client, word_room).member("method", record.method, word_room);
     line.member("target", record.target, target_room).member("version", version_text(record.version), word_room);
     line.member("host", record.host, word_room).member("status", record.status);

@@ -19,6 +19,7 @@ struct access_record {
     std::chrono::system_clock::time_point start;                   // first byte of the request
     std::chrono::microseconds duration{0};                         // to the last byte of the response
     std::optional<std::chrono::microseconds> upstream_duration{};  // empty: no endpoint was asked
+    std::chrono::microseconds queue_duration{0};                   // waited for a slot; 0: it did not
     std::string_view client{};                                     // address, by the trusted hops
     std::string_view method{};                                     // empty: no request line was understood
     std::string_view target{};                                     // as received
@@ -41,7 +42,7 @@ struct access_record {
 // Formats records for one worker, which alone uses it; allocates nothing after construction.
 //
 // combined: client - - [21/Nov/2026:20:15:03 +0000] "GET /a HTTP/1.1" 200 content_bytes "referer" "user agent" seconds
-// upstream_seconds endpoint cache; what is not known is "-". Quotes, backslashes, control and non-ASCII characters are
+// upstream_seconds endpoint cache queue_seconds; what is not known is "-". Quotes, backslashes, control and non-ASCII characters are
 // written \xXX, so a line cannot be forged.
 // JSON: one object a line with a member for each member of access_record (`start` is `time`); bytes that are no UTF-8
 // are written \u00XX.

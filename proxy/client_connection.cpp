@@ -405,21 +405,48 @@ awaitable<cause> client_connection::write(std::span<std::string_view> buffers) {
         const io_result written = stream_.try_write(buffers);
         if (written.status == io_status::error) co_return cause::client_left;
         if (written.status == io_status::again) {
-            const wait_status waited = co_await stream_.wait_writable(worker_.current()->settings.client.write_timeout);
-            if (waited == wait_status::late) co_return cause::client_stalled;
-            if (waited == wait_status::cancelled) co_return cause::client_left;
+            if (const cause why = co_await wait_taken(); why != cause::none) co_return why;
             continue;
         }
         drop_sent(buffers, written.bytes);
     }
 }
 
+// Until the client has taken some of what the kernel holds for it.
+awaitable<cause> client_connection::wait_taken() {
+    const conf::client_settings& settings = worker_.current()->settings.client;
+    const std::chrono::milliseconds patience = settings.write_timeout;
+    if (!settings.min_rate_bytes) {
+        const wait_status waited = co_await stream_.wait_taken(patience);
+        if (waited == wait_status::late) co_return cause::client_stalled;
+        co_return waited == wait_status::ready ? cause::none : cause::client_left;
+    }
+    const std::uint64_t least = *settings.min_rate_bytes;
+    const std::chrono::milliseconds limit = std::min(patience, rate_floor::window);
+    for (;;) {
+        const std::uint64_t before = stream_.untaken_bytes();
+        const steady::time_point began = coarse_now();
+        const wait_status waited = co_await stream_.wait_writable(limit);
+        if (waited == wait_status::cancelled) co_return cause::client_left;
+        const std::uint64_t taken = before - std::min(before, stream_.untaken_bytes());
+        context_->sending_rate.moved(taken);
+        const bool stalled = waited == wait_status::late && taken == 0 && limit == patience;
+        if (stalled || context_->sending_rate.too_slow(coarse_now() - began, least)) co_return cause::client_stalled;
+        if (waited == wait_status::ready) co_return cause::none;
+    }
+}
+
 awaitable<content_result> client_connection::read_content(std::span<char> into, std::chrono::milliseconds limit) {
+    const std::uint64_t least = worker_.current()->settings.client.min_rate_bytes.value_or(0);
     for (;;) {
         const content_result got = content_.read(into, context_->buffer, stream_, received_);
+        if (got.status == content_status::some) context_->receiving_rate.moved(got.bytes);
         if (got.status != content_status::again) co_return got;
+        const steady::time_point began = coarse_now();
         switch (co_await stream_.wait_readable(limit)) {
             case wait_status::ready:
+                if (least != 0 && context_->receiving_rate.too_slow(coarse_now() - began, least))
+                    co_return content_result{0, content_status::late};
                 break;
             case wait_status::late:
                 co_return content_result{0, content_status::late};
@@ -427,6 +454,14 @@ awaitable<content_result> client_connection::read_content(std::span<char> into, 
                 co_return content_result{0, content_status::cut};
         }
     }
+}
+
+// A client that has said its last byte is taken for gone, unless it has more for us: one that closed and one that only
+// shut down its sending look the same until something is sent.
+void client_connection::watch_departure(http::wakeable* watcher) {
+    const bool pipelined = content_.at_end() && !context_->buffer.unread().empty();
+    if (pipelined) watcher = nullptr;
+    stream_.watch_end(watcher);
 }
 
 awaitable<cause> client_connection::send_interim(unsigned status, std::string_view reason, std::string_view fields) {

@@ -45,6 +45,8 @@ class client_connection final : public exchange_client, public connection_hook, 
     bool content_has_arrived() const override { return !context_->buffer.unread().empty(); }
     bool content_at_end() const override { return content_.at_end(); }
     void cancel_reading() override { stream_.cancel_reading(); }
+    void resume_reading() override { stream_.resume_reading(); }
+    void watch_departure(http::wakeable* watcher) override;
     awaitable<cause> send_interim(unsigned status, std::string_view reason, std::string_view fields) override;
     void begin_response(const response_start& start) override;
     awaitable<cause> send(std::span<const std::string_view> content, bool last) override;
@@ -80,6 +82,7 @@ class client_connection final : public exchange_client, public connection_hook, 
                                std::size_t skip, bool with_content);
     awaitable<void> send_refusal(std::string response);
     awaitable<cause> write(std::span<std::string_view> buffers);
+    awaitable<cause> wait_taken();
     awaitable<void> linger();
     void after_response();
     void end();

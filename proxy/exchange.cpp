@@ -1,8 +1,8 @@
 #include "proxy/exchange.hpp"
 
 #include <array>
-#include <charconv>
 
+#include "balancer/affinity.hpp"
 #include "cache/key.hpp"
 #include "proxy/http/framing.hpp"
 #include "proxy/tunnel.hpp"
@@ -15,6 +15,8 @@ namespace {
 // For waits that another task's own deadlines end.
 constexpr std::chrono::minutes long_wait{10};
 constexpr std::size_t buffers_at_once = 16;
+// Budget that other transfers give back wakes nobody, so a writer without room asks this often.
+constexpr std::chrono::milliseconds budget_poll{100};
 
 }  // namespace
 
@@ -22,6 +24,8 @@ exchange::exchange(worker& on, inputs in)
     : worker_(on),
       in_(std::move(in)),
       push_ended_(on.context(), on.inbox()),
+      more_to_push_(on.context(), on.inbox()),
+      admission_(on, in_.route),
       room_(on.context(), on.inbox()),
       pull_ended_(on.context(), on.inbox()),
       more_(on.context(), on.inbox()) {
@@ -43,8 +47,24 @@ exchange::exchange(worker& on, inputs in)
     report_.cache_detail = cache::text(in_.found.why);
 }
 
+upstream_metrics& exchange::upstream_counters() const {
+    return in_.route.counters->by_worker[worker_.index()];
+}
+
 // The phases, in the order in which they happen. What was looked up before decided that an endpoint is asked at all.
 awaitable<void> exchange::run() {
+    std::exception_ptr failure;
+    try {
+        co_await run_phases();
+    } catch (...) {
+        failure = std::current_exception();
+    }
+    // The tasks beside this one use what ends with it.
+    co_await settle();
+    if (failure) std::rethrow_exception(failure);
+}
+
+awaitable<void> exchange::run_phases() {
     cause why = co_await receive_request_content();
     if (why == cause::none) why = co_await fetch();
     if (why != cause::none) {
@@ -54,58 +74,72 @@ awaitable<void> exchange::run() {
     } else {
         co_await relay();
     }
-    co_await settle();
 }
 
-// Content is read whole before an endpoint is taken, as far as memory allows; the rest is streamed behind it.
+// Content is read whole, into memory and then the spool, before an endpoint is taken: no network is ever waited for
+// while one is held. Unless the route streams it, or neither has any room left: then uploads that wait for each other's
+// room would wait for ever, so the rest is streamed behind what is here.
 awaitable<cause> exchange::receive_request_content() {
     const http::request_head& request = in_.request;
     if (request.body == http::body_kind::none ||
         (request.body == http::body_kind::length && request.content_length == 0)) {
+        in_.client.watch_departure(this);
         co_return cause::none;
     }
-    const auto limit = in_.route.settings->buffering.request_bytes;
+    const auto memory = in_.route.settings->buffering.request_bytes;
     const conf::client_settings& client = in_.config->settings.client;
-    http::growing_content::options options{.keep = http::retention::replay, .window_bytes = limit.value_or(1)};
+    http::growing_content::options options{.keep = http::retention::replay,
+                                           .window_bytes = memory.value_or(1),
+                                           .expected_bytes = std::nullopt,
+                                           .spool = worker_.spool()};
     if (request.body == http::body_kind::length) options.expected_bytes = request.content_length;
     request_content_ = std::make_shared<http::growing_content>(worker_.budget(), options);
-    if (!limit) {
+    if (!memory) {
         request_streams_ = true;
         co_return cause::none;
     }
     if (request.expects_continue && !in_.client.content_has_arrived()) {
         if (const cause why = co_await in_.client.send_interim(100, "Continue", ""); why != cause::none) co_return why;
     }
-    for (;;) {
-        const std::span<char> room =
-            request_content_->size() < *limit ? request_content_->prepare() : std::span<char>();
-        if (room.empty()) {
+    const steady::time_point began = steady::now();
+    while (!in_.client.content_at_end()) {
+        const std::span<char> room = request_content_->prepare();
+        if (room.empty() && request_content_->stalled()) {
             request_streams_ = true;
+            receiving_time_ = steady::now() - began;
             co_return cause::none;
         }
-        const content_result got = co_await in_.client.read_content(room, client.read_timeout);
-        switch (got.status) {
-            case content_status::end:
-                request_content_->complete();
-                co_return cause::none;
-            case content_status::late:
-                co_return cause::content_timeout;
-            case content_status::malformed:
-                co_return cause::content_malformed;
-            case content_status::some:
-                break;
-            default:
-                co_return cause::client_left;
+        if (room.empty()) {
+            more_to_push_.prepare_remote();
+            if (request_content_->wait_for_room(more_to_push_)) {
+                co_await more_to_push_.wait(budget_poll);
+                request_content_->cancel_writer_wait();
+            }
+            continue;
         }
+        const content_result got = co_await in_.client.read_content(room, client.read_timeout);
+        if (got.status == content_status::end) break;
+        if (got.status == content_status::late) co_return cause::content_timeout;
+        if (got.status == content_status::malformed) co_return cause::content_malformed;
+        if (got.status != content_status::some) co_return cause::client_left;
         request_content_->commit(got.bytes);
         request_content_bytes_ += got.bytes;
         if (client.max_content_bytes && request_content_bytes_ > *client.max_content_bytes)
             co_return cause::content_too_large;
-        if (in_.client.content_at_end()) {
-            request_content_->complete();
-            co_return cause::none;
-        }
     }
+    request_content_->complete();
+    receiving_time_ = steady::now() - began;
+    in_.client.watch_departure(this);
+    co_return cause::none;
+}
+
+// The client has left: what only it wanted ends now. A response that will be stored is wanted by others.
+void exchange::depart() noexcept {
+    departed_ = true;
+    departed_at_ = steady::now();
+    admission_.give_up();
+    if (connection_ && !(content_ && storable_)) connection_->give_up();
+    more_.wake();
 }
 
 // The response's head with what there is of its content, then the rest as it comes.
@@ -114,6 +148,10 @@ awaitable<void> exchange::relay() {
     const bool has_content = http::may_have_content(response_.status, in_.request.method);
     out_.clear();
     append_response_fields(response_, route, response_time_, out_);
+    const auto& sticky = in_.route.upstream->settings.sticky_cookie;
+    const std::uint64_t server = report_.endpoint->address_hash();
+    if (sticky && affinity_.sticky != server)
+        balancer::append_sticky_cookie(*sticky, server, in_.from.scheme == "https", out_);
     append_cache_status(out_);
     response_start start{.status = response_.status,
                          .reason = response_.reason,
@@ -126,26 +164,34 @@ awaitable<void> exchange::relay() {
     in_.client.begin_response(start);
     report_.status = response_.status;
     if (response_.status < 400 && !http::is_safe(in_.request.method)) worker_.cache().invalidate(in_.cache_key);
+    head_relayed_ = true;
+    if (fetch_finished_ && response_bytes_) worker_.give_back_buffer(std::move(response_bytes_));
+    report_.why = co_await relay_content();
+    if (report_.why == cause::none) {
+        count_saved_time();
+    } else {
+        in_.client.abort();
+    }
+}
 
+// At the client's pace.
+awaitable<cause> exchange::relay_content() {
     http::content_reader reader(content_);
     std::array<std::string_view, buffers_at_once> buffers;
+    more_.prepare_remote();
     for (;;) {
+        // One that only shut down its sending gets what is here.
+        if (departed_ && !fetch_finished_) co_return cause::client_left;
         const http::content_reader::view got = reader.peek(buffers);
         if (got.end && got.state == http::content_state::broken) {
-            report_.why = push_failure_ != cause::none ? push_failure_ : cause::response_cut;
-            in_.route.counters->by_worker[worker_.index()].cut_responses.add();
-            in_.client.abort();
-            co_return;
+            upstream_counters().cut_responses.add();
+            co_return push_failure_ != cause::none ? push_failure_ : cause::response_cut;
         }
-        const bool last = got.end;
-        const cause why = co_await in_.client.send(std::span(buffers).first(got.buffers), last);
-        if (why != cause::none) {
-            report_.why = why;
-            in_.client.abort();
-            co_return;
+        if (got.buffers > 0 || got.end || reader.position() == 0) {
+            const cause why = co_await in_.client.send(std::span(buffers).first(got.buffers), got.end);
+            if (why != cause::none || got.end) co_return why;
+            reader.consume(got.bytes);
         }
-        reader.consume(got.bytes);
-        if (last) co_return;
         if (reader.wait(more_)) {
             co_await more_.wait(long_wait);
             reader.cancel_wait();
@@ -153,7 +199,16 @@ awaitable<void> exchange::relay() {
     }
 }
 
+// How much longer the endpoint would have been held, had the client been connected to it: while the request's content
+// came, and while the client took what was here already.
+void exchange::count_saved_time() {
+    const auto saved = receiving_time_ + (fetch_finished_ ? steady::now() - fetched_ : steady::duration(0));
+    upstream_counters().saved_us.add(
+        static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(saved).count()));
+}
+
 awaitable<void> exchange::tunnel() {
+    in_.client.watch_departure(nullptr);
     std::string fields;
     append_response_fields(response_, *in_.route.settings, response_time_, fields);
     fields += "Connection: Upgrade\r\nUpgrade: websocket\r\n";
@@ -197,11 +252,8 @@ awaitable<void> exchange::refuse(cause why) {
 awaitable<void> exchange::settle() {
     if (pull_running_ && !storable_) connection_->stream().close();
     while (pull_running_) co_await pull_ended_.wait(long_wait);
-    if (push_running_) {
-        in_.client.cancel_reading();
-        if (connection_) connection_->stream().close();
-    }
-    while (push_running_) co_await push_ended_.wait(long_wait);
+    co_await end_push();
+    in_.client.watch_departure(nullptr);
     finish_fetch(false);
     if (connection_) response_bytes_ = connection_->end();
     if (response_bytes_) worker_.give_back_buffer(std::move(response_bytes_));

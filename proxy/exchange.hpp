@@ -2,8 +2,10 @@
 // (with retries), relay it to the client, store it. Knows requests and responses, not how the client's side of HTTP
 // frames them: that is exchange_client.
 //
-// run() is the order of things. Two tasks may run beside it: push_request() streams what did not fit into memory to the
-// endpoint, and pull_response() reads the response ahead of the client. Both end before run() does.
+// run() is the order of things. Two tasks may run beside it: push_request() sends the content that did not go out with
+// the head, and pull_response() reads the response ahead of the client. Both end before run() does.
+//
+// A client that leaves is noticed at once, whatever is being waited for: depart() ends that wait.
 #pragma once
 
 #include <array>
@@ -18,6 +20,7 @@
 
 #include "balancer/retry.hpp"
 #include "cache/cache.hpp"
+#include "proxy/admission.hpp"
 #include "proxy/awaitable.hpp"
 #include "proxy/content_decoder.hpp"
 #include "proxy/error.hpp"
@@ -48,8 +51,11 @@ class exchange_client {
     // Content that arrived behind the head, so that nobody waits for a 100 (Continue).
     virtual bool content_has_arrived() const = 0;
     virtual bool content_at_end() const = 0;
-    // Ends a wait in read_content(), and every later one, as cut.
+    // Ends a wait in read_content(), and every later one until resume_reading(), as cut.
     virtual void cancel_reading() = 0;
+    virtual void resume_reading() = 0;
+    // Wakes `watcher` once when the client leaves, now if it has left; null: nobody. Only once the request is whole.
+    virtual void watch_departure(http::wakeable* watcher) = 0;
 
     // An interim response; nothing happens for a client of HTTP/1.0.
     virtual awaitable<cause> send_interim(unsigned status, std::string_view reason, std::string_view fields) = 0;
@@ -72,14 +78,15 @@ class exchange_client {
 struct exchange_report {
     unsigned status = 0;  // sent to the client; 0 when it left before
     cause why = cause::none;
-    std::shared_ptr<balancer::endpoint> endpoint;  // the last one asked
-    std::optional<std::chrono::microseconds> upstream_duration;
+    std::shared_ptr<balancer::endpoint> endpoint;                // the last one asked
+    std::optional<std::chrono::microseconds> upstream_duration;  // of the last attempt
+    std::chrono::microseconds queue_duration{0};                 // waited for a slot
     cache_metric cache = cache_metric::off;
     std::string_view cache_detail;
     bool tunnelled = false;
 };
 
-class exchange {
+class exchange final : http::wakeable {
   public:
     struct inputs {
         exchange_client& client;
@@ -99,50 +106,78 @@ class exchange {
     const exchange_report& report() const { return report_; }
 
   private:
+    // The phases: exchange.cpp.
+    awaitable<void> run_phases();
     awaitable<cause> receive_request_content();
     awaitable<cause> fetch();
     awaitable<void> relay();
+    awaitable<cause> relay_content();
     awaitable<void> tunnel();
     awaitable<void> refuse(cause why);
     awaitable<void> settle();
+    void wake() noexcept override { depart(); }
+    void depart() noexcept;
+    void count_saved_time();
+    void append_cache_status(std::string& fields) const;
+    void store_response();
 
-    awaitable<cause> attempt(std::shared_ptr<balancer::endpoint> to, bool new_connection);
-    awaitable<cause> open_connection(std::shared_ptr<balancer::endpoint> to, bool new_connection);
-    awaitable<cause> send_request();
+    // Attempts and the response: exchange_fetch.cpp.
+    awaitable<cause> attempt(bool new_connection);
+    awaitable<cause> open_connection(bool new_connection);
     awaitable<cause> receive_response_head();
     awaitable<cause> receive_first_content();
     balancer::next_step judge_failure(cause why);
-
+    void count_wait(cause outcome);
+    void heed_unavailable();
     enum class pumped : std::uint8_t { wait, more, no_room, done, failed };
     pumped read_response();
-    awaitable<void> push_request();
-    awaitable<cause> push_rest();
     awaitable<void> pull_response();
-
+    awaitable<void> pull_content();
+    awaitable<wait_status> wait_for_endpoint(std::chrono::milliseconds limit);
     void plan_response_content();
     void stop_storing(cache::not_stored why);
-    void finish_fetch(bool whole);
-    void store_response();
-    void append_cache_status(std::string& fields) const;
+    // The attempt under way is over, `whole` or not. Its slot goes back unless it is needed again at once.
+    void finish_fetch(bool whole, bool keep_slot = false);
+
+    // The request on its way out: exchange_send.cpp.
+    void find_affinity();
+    awaitable<cause> send_request();
+    awaitable<void> push_request();
+    awaitable<cause> push_kept();
+    awaitable<cause> push_streamed();
+    awaitable<void> end_push();
+
     const conf::timeout_settings& timeouts() const { return in_.route.settings->timeouts; }
+    upstream_metrics& upstream_counters() const;
+    bool streams_from_begin() const { return request_streams_ && request_content_->size() == 0 && !content_lost_; }
     bool idempotent() const { return http::is_idempotent(in_.request.method); }
 
     worker& worker_;
     inputs in_;
     exchange_report report_;
+    bool departed_ = false;  // the client left
+    steady::time_point departed_at_;
 
-    // The request's content, so far as it is kept in memory, and whether more is streamed behind it.
+    // The request's content as far as it is kept, and whether more is streamed behind it.
     std::shared_ptr<http::growing_content> request_content_;
-    std::uint64_t request_content_bytes_ = 0;
+    std::optional<http::content_reader> request_reader_;  // of the present attempt
+    std::uint64_t request_content_bytes_ = 0;             // that came
+    std::uint64_t request_kept_bytes_ = 0;                // of those, that every attempt begins with
+    steady::duration receiving_time_{0};                  // that the content took to arrive
     bool request_streams_ = false;
     bool request_sent_ = false;  // whole, on the present attempt
-    bool push_began_ = false;    // so the request cannot be repeated
+    bool content_lost_ = false;  // some was streamed and is kept nowhere, so the request cannot be repeated
     bool push_running_ = false;
+    bool any_chunk_ = false;  // of the request was sent on the present attempt
+    http::body_kind sent_as_ = http::body_kind::none;
     cause push_failure_ = cause::none;
     steady::time_point push_end_;
     event push_ended_;
+    event more_to_push_;
 
     // The attempt under way.
+    admission admission_;
+    balancer::affinity affinity_;
     balancer::request_facts facts_;
     std::vector<std::uint32_t> tried_;
     bool second_round_ = false;  // every endpoint was tried, and one of them only took too long to connect
@@ -155,11 +190,14 @@ class exchange {
     // The response.
     http::response_head response_;
     std::unique_ptr<read_buffer> response_bytes_;  // what response_ refers to, once its connection serves others
+    bool head_relayed_ = false;                    // nothing needs the fields of response_ any more but the store
     std::shared_ptr<http::growing_content> content_;
     cache::storability storable_{.reason = cache::not_stored::route_off};
+    bool response_streams_ = false;  // at the client's pace
     bool pull_running_ = false;
     bool fetch_finished_ = false;
-    event room_;  // for pull_response: there may be room again
+    steady::time_point fetched_;  // when the endpoint had said its last byte
+    event room_;                  // for pull_response: there may be room again
     event pull_ended_;
     event more_;  // for relay: there may be more to send
 };

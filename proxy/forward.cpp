@@ -73,6 +73,8 @@ void append_client_fields(const outgoing_request& from, std::string& out) {
     http::append_forwarded(from.client, out);
     http::append_field("X-Request-ID", from.request_id, out);
     append_request_start(from.received, out);
+    if (from.queued.count() > 0)
+        http::append_field("X-Queue-Time", static_cast<std::uint64_t>(from.queued.count()), out);
     if (rules.empty()) return;
     for (std::size_t line = start; line < out.size();) {
         const std::size_t next = out.find("\r\n", line) + 2;

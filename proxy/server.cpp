@@ -39,7 +39,7 @@ server::server(conf::settings settings, std::function<reload_source()> load)
       logs_([](const std::string& what) { log::error("{}", what); }),
       cache_(first_.cache),
       budget_(first_.buffering.memory_max_bytes),
-      services_{.cache = cache_, .budget = budget_},
+      services_{.cache = cache_, .budget = budget_, .spool_space = spool_space_},
       registry_(worker_count(first_)),
       resolver_(context_),
       health_(context_),
@@ -241,6 +241,7 @@ void server::apply(configuration next) {
     const conf::settings& settings = current_->settings;
     log::set_level(settings.log.level);
     budget_.set_limit(settings.buffering.memory_max_bytes);
+    spool_space_.set_limit(settings.buffering.spool_max_bytes.value_or(0));
     cache_.apply(settings.cache);
     set_connection_limit(settings);
     const std::vector<std::uint32_t> gone = registry_.put_to_use(current_->upstreams);
@@ -328,6 +329,11 @@ server_status server::gather() const {
         .bytes = use.bytes, .limit_bytes = use.limit_bytes, .responses = use.responses, .evictions = use.evictions};
     if (!current_) return status;
     status.buffer_limit_bytes = current_->settings.buffering.memory_max_bytes;
+    status.spool_limit_bytes = current_->settings.buffering.spool_max_bytes.value_or(0);
+    for (const auto& worker : workers_) {
+        status.spool_bytes += worker->spool_use().bytes_in_use();
+        status.spool_written_bytes += worker->spool_use().bytes_written();
+    }
     const auto now = steady::now();
     for (const auto& [name, used] : current_->upstreams) {
         upstream_status& one = status.upstreams.emplace_back(describe(*used.upstream, *used.counters));

@@ -86,6 +86,7 @@ class server {
     log_writer logs_;
     cache::cache cache_;
     http::memory_budget budget_;
+    http::memory_budget spool_space_;
     shared_services services_;
     std::vector<std::unique_ptr<worker>> workers_;
     std::atomic<std::size_t> turn_{0};  // the worker for the next connection

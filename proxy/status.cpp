@@ -85,6 +85,9 @@ json::object upstream_object(const upstream_status& upstream) {
         responses[class_names[index]] = upstream.responses[index];
     object["retries"] = upstream.retries;
     object["cut_responses"] = upstream.cut_responses;
+    object["seconds_saved"] = static_cast<double>(upstream.saved_us) / 1e6;
+    object["queue_refusals"] = upstream.queue_refusals;
+    object["queue_timeouts"] = upstream.queue_timeouts;
     return object;
 }
 
@@ -118,6 +121,16 @@ void upstream_status::add(const upstream_metrics& worker) {
     for (std::size_t index = 0; index < responses.size(); ++index) responses[index] += worker.responses[index].value();
     retries += worker.retries.value();
     cut_responses += worker.cut_responses.value();
+    saved_us += worker.saved_us.value();
+    queue_refusals += worker.queue_refusals.value();
+    queue_timeouts += worker.queue_timeouts.value();
+    queue_waits.add(worker.queue_waits);
+    fetches.add(worker.fetches);
+}
+
+void histogram_sum::add(const duration_histogram& one) {
+    for (std::size_t index = 0; index < buckets.size(); ++index) buckets[index] += one.bucket(index);
+    sum_us += one.sum_us();
 }
 
 process_use read_process_use() {

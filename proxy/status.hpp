@@ -37,6 +37,14 @@ struct endpoint_status {
     std::uint64_t failures = 0;
 };
 
+// A duration_histogram of several workers together.
+struct histogram_sum {
+    std::array<std::uint64_t, duration_histogram::bucket_count> buckets{};
+    std::uint64_t sum_us = 0;
+
+    void add(const duration_histogram& one);
+};
+
 struct upstream_status {
     std::string name;
     std::vector<endpoint_status> endpoints;
@@ -44,6 +52,11 @@ struct upstream_status {
     std::array<std::uint64_t, 6> responses{};  // by status_class()
     std::uint64_t retries = 0;
     std::uint64_t cut_responses = 0;
+    std::uint64_t saved_us = 0;  // endpoint time
+    std::uint64_t queue_refusals = 0;
+    std::uint64_t queue_timeouts = 0;
+    histogram_sum queue_waits;
+    histogram_sum fetches;
 
     // Adds what one worker has counted.
     void add(const upstream_metrics& worker);
@@ -77,6 +90,9 @@ struct server_status {
     cache_use cache;
     std::uint64_t buffer_bytes = 0;        // of content on its way
     std::uint64_t buffer_limit_bytes = 0;  // buffering.memory_max
+    std::uint64_t spool_bytes = 0;         // of content on its way, on disk
+    std::uint64_t spool_limit_bytes = 0;   // buffering.spool_max; 0: off
+    std::uint64_t spool_written_bytes = 0;
     std::uint64_t access_lines_lost =
         0;  // given to the log writer, which could not write them (log_writer::access_lines_lost)
     std::uint64_t error_lines_lost = 0;  // log_writer::error_lines_lost

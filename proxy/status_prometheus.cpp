@@ -98,25 +98,58 @@ void write_requests(exposition& out, const server_status& status) {
     out.metric("weir_retries_total", "counter", "Attempts that repeated one which had sent something.");
     for (const upstream_status& upstream : status.upstreams)
         out.sample({{"upstream", upstream.name}}, upstream.retries);
+    out.metric("weir_endpoint_seconds_saved_total", "counter",
+               "Time that servers were not held by slow clients, because requests were read and responses kept here.");
+    for (const upstream_status& upstream : status.upstreams)
+        out.sample({{"upstream", upstream.name}}, static_cast<double>(upstream.saved_us) / 1e6);
     out.metric("weir_responses_cut_total", "counter", "Responses that broke after their head had been passed on.");
     for (const upstream_status& upstream : status.upstreams)
         out.sample({{"upstream", upstream.name}}, upstream.cut_responses);
 }
 
-void write_durations(exposition& out) {
-    out.metric("weir_request_duration_seconds", "histogram",
-               "From the first byte of a request to the last of its response.");
+// The series of one histogram; `upstream` is its label, if not empty.
+void write_histogram(exposition& out, std::string_view upstream, const histogram_sum& of) {
     std::uint64_t count = 0;
-    for (std::size_t index = 0; index < duration_histogram::bucket_count; ++index) {
-        count += out.total([index](const metrics& m) { return m.durations.bucket(index); });
+    for (std::size_t index = 0; index < of.buckets.size(); ++index) {
+        count += of.buckets[index];
         const bool last = index == duration_histogram::bounds_us.size();
         const std::string bound =
             last ? "+Inf" : fmt::format("{}", static_cast<double>(duration_histogram::bounds_us[index]) / 1e6);
-        out.sample_of("_bucket", {{"le", bound}}, count);
+        if (upstream.empty()) {
+            out.sample_of("_bucket", {{"le", bound}}, count);
+        } else {
+            out.sample_of("_bucket", {{"upstream", upstream}, {"le", bound}}, count);
+        }
     }
-    const auto sum_us = out.total([](const metrics& m) { return m.durations.sum_us(); });
-    out.sample_of("_sum", {}, static_cast<double>(sum_us) / 1e6);
-    out.sample_of("_count", {}, count);
+    const double sum = static_cast<double>(of.sum_us) / 1e6;
+    if (upstream.empty()) {
+        out.sample_of("_sum", {}, sum);
+        out.sample_of("_count", {}, count);
+    } else {
+        out.sample_of("_sum", {{"upstream", upstream}}, sum);
+        out.sample_of("_count", {{"upstream", upstream}}, count);
+    }
+}
+
+void write_durations(exposition& out, const server_status& status) {
+    out.metric("weir_request_duration_seconds", "histogram",
+               "From the first byte of a request to the last of its response.");
+    histogram_sum all;
+    for (const metrics* worker : status.worker_metrics) all.add(worker->durations);
+    write_histogram(out, "", all);
+    out.metric("weir_upstream_duration_seconds", "histogram",
+               "From the begin of the attempt that was answered to the last byte of its response from the endpoint.");
+    for (const upstream_status& upstream : status.upstreams) write_histogram(out, upstream.name, upstream.fetches);
+}
+
+void write_queues(exposition& out, const server_status& status) {
+    out.metric("weir_queue_duration_seconds", "histogram", "What requests waited that found no endpoint free.");
+    for (const upstream_status& upstream : status.upstreams) write_histogram(out, upstream.name, upstream.queue_waits);
+    out.metric("weir_queue_refused_total", "counter", "Requests answered 503, because the queue was full or too slow.");
+    for (const upstream_status& upstream : status.upstreams) {
+        out.sample({{"upstream", upstream.name}, {"reason", "full"}}, upstream.queue_refusals);
+        out.sample({{"upstream", upstream.name}, {"reason", "timeout"}}, upstream.queue_timeouts);
+    }
 }
 
 void write_clients(exposition& out) {
@@ -199,6 +232,10 @@ void write_cache(exposition& out, const server_status& status) {
 void write_process(exposition& out, const server_status& status) {
     out.lone("weir_buffer_bytes", "gauge", "Memory in use by content on its way.", status.buffer_bytes);
     out.lone("weir_buffer_limit_bytes", "gauge", "Memory that content on its way may use.", status.buffer_limit_bytes);
+    out.lone("weir_spool_bytes", "gauge", "Content on its way that lies on disk.", status.spool_bytes);
+    out.lone("weir_spool_limit_bytes", "gauge", "Disk that content on its way may use; 0: off.",
+             status.spool_limit_bytes);
+    out.lone("weir_spool_written_bytes_total", "counter", "Content written to disk.", status.spool_written_bytes);
     out.metric("weir_access_log_dropped_total", "counter", "Access log lines that were not written, by why.");
     out.sample({{"reason", "buffer_full"}}, out.total([](const metrics& m) { return m.log_lines_dropped.value(); }));
     out.sample({{"reason", "write_failed"}}, status.access_lines_lost);
@@ -226,7 +263,8 @@ void write_process(exposition& out, const server_status& status) {
 std::string to_prometheus(const server_status& status) {
     exposition out(status);
     write_requests(out, status);
-    write_durations(out);
+    write_durations(out, status);
+    write_queues(out, status);
     write_clients(out);
     write_upstream_connections(out);
     write_endpoints(out, status);

@@ -17,6 +17,7 @@ constexpr std::chrono::seconds sweep_interval{1};
 worker::worker(std::uint32_t index, shared_services& services, std::shared_ptr<log_buffer> access_lines)
     : index_(index),
       services_(services),
+      spool_(services.spool_space),
       context_(BOOST_ASIO_CONCURRENCY_HINT_UNSAFE_IO),
       stay_(context_.get_executor()),
       inbox_(context_),
@@ -60,6 +61,7 @@ void worker::stop() {
 }
 
 void worker::apply(std::shared_ptr<const snapshot> next, std::vector<std::uint32_t> gone_endpoints) {
+    spool_.configure(next->settings.buffering.spool_dir);
     inbox_.push([this, next = std::move(next), gone = std::move(gone_endpoints)] {
         current_ = next;
         access_log_.set_format(next->settings.log.format);
@@ -165,6 +167,7 @@ void worker::write_request_id(std::string& out) {
 void worker::sweep() {
     pool_.sweep(coarse_now());
     for (const auto& listener : listeners_) listener->wait_again();
+    if (const auto fault = spool_.take_fault(coarse_now())) log::warning("{}", *fault);
     sweep_timer_.expires_after(sweep_interval);
     sweep_timer_.async_wait([this](boost::system::error_code error) {
         if (!error) sweep();

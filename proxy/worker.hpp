@@ -19,6 +19,7 @@
 #include "proxy/connection_pool.hpp"
 #include "proxy/deadlines.hpp"
 #include "proxy/http/content.hpp"
+#include "proxy/http/spool.hpp"
 #include "proxy/inbox.hpp"
 #include "proxy/listener.hpp"
 #include "proxy/metrics.hpp"
@@ -31,7 +32,8 @@ namespace weir::proxy {
 // What all workers share. Owned by the server, which outlives them.
 struct shared_services {
     cache::cache& cache;
-    http::memory_budget& budget;
+    http::memory_budget& budget;       // of memory for content on its way
+    http::memory_budget& spool_space;  // of disk for it
     std::atomic<std::uint64_t> connections{0};      // of clients, over all workers
     std::atomic<std::uint64_t> max_connections{0};  // what a listener accepts at most
 };
@@ -67,6 +69,9 @@ class worker {
     connection_pool& pool() { return pool_; }
     cache::cache& cache() { return services_.cache; }
     http::memory_budget& budget() { return services_.budget; }
+    // Null while buffering.spool_max is off.
+    http::spool* spool() { return current_->settings.buffering.spool_max_bytes ? &spool_ : nullptr; }
+    const http::spool& spool_use() const { return spool_; }  // any thread
     proxy::access_log& access_log() { return access_log_; }
     const std::shared_ptr<const snapshot>& current() const { return current_; }
     bool draining() const { return draining_; }
@@ -93,6 +98,7 @@ class worker {
 
     const std::uint32_t index_;
     shared_services& services_;
+    http::spool spool_;  // outlives the coroutines in context_, whose content lies in it
     asio::io_context context_;
     asio::executor_work_guard<executor> stay_;
     proxy::inbox inbox_;

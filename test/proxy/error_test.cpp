@@ -93,6 +93,7 @@ TEST_CASE("a cause leads to the status that RFC 9110 has for it", "[proxy][error
         {cause::send_timeout, 504},       {cause::first_byte_timeout, 504},
         {cause::read_timeout, 504},       {cause::bad_response, 502},
         {cause::response_cut, 502},       {cause::out_of_descriptors, 503}, {cause::internal, 500},
+        {cause::queue_full, 503},         {cause::queue_timeout, 503},
     }));
     CAPTURE(text(why));
     CHECK(status_of(why) == status);
@@ -105,6 +106,7 @@ TEST_CASE("what the client did is not blamed on an endpoint", "[proxy][error][rf
                                                 "destination_not_found",
                                                 "destination_unavailable",
                                                 "destination_ip_unroutable",
+                                                "connection_limit_reached",
                                                 "connection_refused",
                                                 "connection_terminated",
                                                 "connection_timeout",

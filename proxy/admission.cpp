@@ -1,0 +1,80 @@
+#include "proxy/admission.hpp"
+
+#include <algorithm>
+
+#include "proxy/worker.hpp"
+
+namespace weir::proxy {
+
+admission::admission(worker& on, const route& via) : worker_(on), via_(via), served_(on.context(), on.inbox()) {}
+
+awaitable<cause> admission::enter(std::span<const std::uint32_t> tried, const balancer::affinity& request) {
+    release();
+    if (given_up_) co_return cause::client_left;
+    const balancer::upstream& upstream = *via_.upstream;
+    const balancer::endpoint* only = nullptr;
+    // Nobody overtakes a queue.
+    if (upstream.queue->waiting() == 0) {
+        balancer::choice chosen = worker_.choose(upstream, tried, request);
+        if (chosen.endpoint) {
+            endpoint_ = std::move(chosen.endpoint);
+            holds_slot_ = true;
+            co_return cause::none;
+        }
+        if (!chosen.full) co_return cause::no_endpoint;
+        only = chosen.wait_for;
+    } else {
+        only = sticky_endpoint(tried, request);
+        // Who could be served by nobody would only stand in the way.
+        if (!balancer::any_candidate(upstream, coarse_now(), tried)) co_return cause::no_endpoint;
+    }
+    if (!upstream.settings.queue) co_return cause::queue_full;
+    co_return co_await wait(tried, only);
+}
+
+awaitable<cause> admission::wait(std::span<const std::uint32_t> tried, const balancer::endpoint* only) {
+    const balancer::upstream& upstream = *via_.upstream;
+    const conf::queue_settings& limits = *upstream.settings.queue;
+    const auto left = limits.timeout - std::chrono::floor<std::chrono::milliseconds>(waited_);
+    if (left.count() <= 0) co_return cause::queue_timeout;
+    served_.prepare_remote();
+    balancer::queue::waiter place(served_, via_.settings->priority, tried, only);
+    const steady::time_point began = steady::now();
+    if (upstream.queue->join(place, limits, began) == balancer::queue::joined::full) co_return cause::queue_full;
+    // A slot that came free before this one was in the queue was offered to nobody.
+    balancer::offer_free_slots(upstream, began);
+    co_await served_.wait(left);
+    balancer::queue::outcome got = upstream.queue->leave(place);
+    waited_ += std::chrono::duration_cast<std::chrono::microseconds>(steady::now() - began);
+    if (got.granted) {
+        endpoint_ = std::move(got.granted);
+        holds_slot_ = true;
+        if (!given_up_) co_return cause::none;
+        release();
+    }
+    if (given_up_) co_return cause::client_left;
+    co_return got.displaced ? cause::queue_full : cause::queue_timeout;
+}
+
+// With somebody in front, the selector is not asked, so that this finds what a sticky client waits for.
+const balancer::endpoint* admission::sticky_endpoint(std::span<const std::uint32_t> tried,
+                                                     const balancer::affinity& request) const {
+    if (!request.sticky) return nullptr;
+    for (const balancer::upstream::member& m : via_.upstream->members) {
+        if (m.endpoint->address_hash() != *request.sticky) continue;
+        return std::ranges::find(tried, m.endpoint->id()) == tried.end() ? m.endpoint.get() : nullptr;
+    }
+    return nullptr;
+}
+
+void admission::give_up() {
+    given_up_ = true;
+    served_.wake();
+}
+
+void admission::release() {
+    if (!std::exchange(holds_slot_, false)) return;
+    balancer::release_slot(*via_.upstream, endpoint_, coarse_now());
+}
+
+}  // namespace weir::proxy

@@ -1,0 +1,169 @@
+// Which endpoint gets a request: the sticky one, the one of its hash, the least busy, and not one that says it cannot.
+#include <catch2/catch.hpp>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "test/end_to_end/origin_and_weir.hpp"
+
+namespace weir::test {
+namespace {
+
+// Origins that answer with their own number.
+struct numbered_origins {
+    explicit numbered_origins(std::size_t count) {
+        for (std::size_t i = 0; i < count; ++i)
+            all.push_back(std::make_unique<scripted_origin>(scripted_origin::answering(ok(std::to_string(i)))));
+    }
+    configuration parts(const std::string& upstream) const {
+        configuration made;
+        for (const auto& one : all) made.servers.push_back(one->address());
+        made.upstream = upstream;
+        made.route = no_cache;
+        return made;
+    }
+    std::vector<std::unique_ptr<scripted_origin>> all;
+};
+
+// "NAME=value" of Set-Cookie.
+std::string pair_of(const response& got) {
+    const std::string field = got.text("Set-Cookie");
+    return field.substr(0, field.find(';'));
+}
+
+}  // namespace
+
+TEST_CASE("a sticky client stays with its server, over reload and restart", "[end_to_end][sticky]") {
+    const numbered_origins origins(4);
+    const configuration parts = origins.parts("    sticky: cookie:srv\n");
+    std::map<std::string, std::string> server_by_cookie;
+    {
+        weir_instance weir(parts);
+        for (int i = 0; i < 12; ++i) {
+            const response first = weir.ask_get("/");
+            const std::string cookie = pair_of(first);
+            CAPTURE(cookie);
+            CHECK(first.text("Set-Cookie").find("; Path=/; HttpOnly; SameSite=Lax") != std::string::npos);
+            CHECK(cookie.size() == std::string("srv=").size() + 16);
+            CHECK(cookie.find("127") == std::string::npos);
+            server_by_cookie[cookie] = first.content;
+        }
+        CHECK(server_by_cookie.size() == 4);
+        weir.reload(parts);
+        for (const auto& [cookie, server] : server_by_cookie) {
+            const response got = weir.ask_get("/", "Cookie: a=b; " + cookie + "\r\n");
+            CHECK(got.content == server);
+            // What the client has already is not said again.
+            CHECK_FALSE(got.has("Set-Cookie"));
+        }
+    }
+    const weir_instance after_restart(parts);
+    for (const auto& [cookie, server] : server_by_cookie)
+        CHECK(after_restart.ask_get("/", "Cookie: " + cookie + "\r\n").content == server);
+}
+
+TEST_CASE("a sticky client falls over when its server is down, and an unknown cookie is ignored",
+          "[end_to_end][sticky]") {
+    const numbered_origins origins(2);
+    const weir_instance weir(origins.parts("    sticky: cookie:srv\n"));
+    const response first = weir.ask_get("/");
+    const std::string cookie = "Cookie: " + pair_of(first) + "\r\n";
+    origins.all[std::stoul(first.content)]->stop();
+    const response second = weir.ask_get("/", cookie);
+    CHECK(second.status == 200);
+    CHECK(second.content != first.content);
+    CHECK(pair_of(second) != pair_of(first));
+    const std::string unknown = GENERATE("srv=0000000000000000", "srv=", "srv=127.0.0.1:80", "srv=\"x\"");
+    const response other = weir.ask_get("/", "Cookie: " + unknown + "\r\n");
+    CHECK(other.status == 200);
+    CHECK(other.has("Set-Cookie"));
+}
+
+TEST_CASE("a stored response carries nobody's sticky cookie", "[end_to_end][sticky][cache]") {
+    const scripted_origin origin(scripted_origin::answering(ok("page", "Cache-Control: max-age=60\r\n")));
+    configuration parts;
+    parts.servers = {origin.address()};
+    parts.upstream = "    sticky: cookie:srv\n";
+    const weir_instance weir(parts);
+    CHECK(weir.ask_get("/").has("Set-Cookie"));
+    const response hit = weir.ask_get("/");
+    CHECK(hit.text("Cache-Status").starts_with("weir; hit"));
+    CHECK_FALSE(hit.has("Set-Cookie"));
+}
+
+TEST_CASE("with balance: hash a target has its server", "[end_to_end][hash]") {
+    const numbered_origins origins(4);
+    const auto [source, vary] = GENERATE(table<std::string, std::string>({
+        {"uri", "target"},
+        {"header:X-Tenant", "X-Tenant: "},
+        {"cookie:tenant", "Cookie: tenant="},
+    }));
+    CAPTURE(source);
+    const weir_instance weir(origins.parts("    balance: hash\n    hash_on: " + source + "\n"));
+    std::set<std::string> servers;
+    for (int i = 0; i < 32; ++i) {
+        const std::string name = std::to_string(i);
+        const auto ask = [&, vary = vary](const std::string& noise) {
+            return vary == "target" ? weir.ask_get("/" + name, "X-Noise: " + noise + "\r\n")
+                                    : weir.ask_get("/" + noise, vary + name + "\r\n");
+        };
+        const std::string server = ask("a").content;
+        CHECK(ask("b").content == server);
+        CHECK(ask("c").content == server);
+        servers.insert(server);
+    }
+    CHECK(servers.size() == 4);
+}
+
+TEST_CASE("with balance: least_requests a busy server gets fewer", "[end_to_end][least_requests]") {
+    gate let_go;
+    const scripted_origin slow([&](origin_connection& one) {
+        one.read_request();
+        let_go.wait();
+        one.send(ok("slow"));
+    });
+    const scripted_origin quick(scripted_origin::answering(ok("quick")));
+    configuration parts;
+    parts.servers = {slow.address(), quick.address()};
+    parts.upstream = "    balance: least_requests\n";
+    parts.route = no_cache;
+    const weir_instance weir(parts);
+    auto held = weir.client();
+    // Whom the first request gets is open: until one is at the slow server.
+    for (;;) {
+        held.send(get("/"));
+        REQUIRE(eventually([&] { return slow.requests() == 1 || held.stream().readable(); }));
+        if (slow.requests() == 1) break;
+        held.read_response();
+    }
+    for (int i = 0; i < 8; ++i) CHECK(weir.ask_get("/").content == "quick");
+    let_go.open();
+    CHECK(held.read_response().content == "slow");
+}
+
+TEST_CASE("a server that answers 503 is left alone while there are others", "[end_to_end][balancing]") {
+    const scripted_origin unavailable(scripted_origin::answering(
+        "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 60\r\nContent-Length: 4\r\n\r\nbusy"));
+    const scripted_origin fine(scripted_origin::answering(ok("fine")));
+    configuration parts;
+    parts.servers = {unavailable.address(), fine.address()};
+    parts.route = no_cache;
+    const weir_instance weir(parts);
+    unsigned refused = 0;
+    for (int i = 0; i < 10; ++i) refused += weir.ask_get("/").status == 503;
+    CHECK(refused == 1);
+    CHECK(unavailable.requests() == 1);
+}
+
+TEST_CASE("a server alone that answers 503 is still asked", "[end_to_end][balancing]") {
+    const origin_and_weir under_test(
+        scripted_origin::answering(
+            "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 60\r\nContent-Length: 4\r\n\r\nbusy"),
+        {.route = no_cache});
+    for (int i = 0; i < 3; ++i) CHECK(under_test.weir.ask_get("/").content == "busy");
+    CHECK(under_test.origin.requests() == 3);
+}
+
+}  // namespace weir::test
