@@ -2,6 +2,7 @@
 // would block is waited for (see readiness). One wait a direction at a time; the two directions may wait side by side.
 #pragma once
 
+#include <algorithm>
 #include <boost/asio/post.hpp>
 #include <chrono>
 #include <cstdint>
@@ -27,6 +28,16 @@ struct io_result {
     std::size_t bytes = 0;
     io_status status = io_status::ok;
 };
+
+// Takes `bytes` off the front of `buffers`, after a write that took so many. Returns what they do not cover.
+inline std::size_t drop_written(std::span<std::string_view> buffers, std::size_t bytes) {
+    for (std::string_view& buffer : buffers) {
+        const std::size_t n = std::min(bytes, buffer.size());
+        buffer.remove_prefix(n);
+        bytes -= n;
+    }
+    return bytes;
+}
 
 class stream final : readiness::watched {
   public:

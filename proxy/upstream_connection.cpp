@@ -102,13 +102,7 @@ awaitable<cause> upstream_connection::send(std::span<std::string_view> buffers, 
             continue;
         }
         sent_ += written.bytes;
-        std::size_t rest = written.bytes;
-        for (std::string_view& buffer : buffers) {
-            const std::size_t n = std::min(rest, buffer.size());
-            buffer.remove_prefix(n);
-            rest -= n;
-            if (rest == 0) break;
-        }
+        drop_written(buffers, written.bytes);
     }
 }
 
