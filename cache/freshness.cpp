@@ -112,6 +112,12 @@ seconds corrected_initial_age(const http::field_list& fields, time_point request
     return std::max(apparent_age, age_value(fields) + response_delay);
 }
 
+bool usable_on_error(const stored_response& response, seconds age) {
+    const cache_control& said = response.control;
+    const bool forbidden = said.no_cache || said.must_revalidate || said.proxy_revalidate || said.s_maxage.has_value();
+    return said.stale_if_error && !forbidden && age - response.freshness_lifetime <= *said.stale_if_error;
+}
+
 seconds current_age(const stored_response& response, time_point now) {
     const seconds resident_time = std::max(seconds{0}, floor<seconds>(now - response.response_time));
     return response.corrected_initial_age + resident_time;

@@ -35,4 +35,8 @@ std::chrono::seconds corrected_initial_age(const http::field_list& fields, time_
 // current_age (section 4.2.3), in whole seconds, not below zero.
 std::chrono::seconds current_age(const stored_response& response, time_point now);
 
+// May a stale response with this current age be used because the origin cannot be had (RFC 5861 section 4)? Only where
+// it says so itself by stale-if-error, and nothing in it forbids stale use (RFC 9111 section 4.2.4).
+bool usable_on_error(const stored_response& response, std::chrono::seconds age);
+
 }  // namespace weir::cache

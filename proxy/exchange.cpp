@@ -3,6 +3,7 @@
 #include <array>
 
 #include "balancer/affinity.hpp"
+#include "cache/freshness.hpp"
 #include "cache/key.hpp"
 #include "proxy/http/framing.hpp"
 #include "proxy/tunnel.hpp"
@@ -67,7 +68,9 @@ awaitable<void> exchange::run() {
 awaitable<void> exchange::run_phases() {
     cause why = co_await receive_request_content();
     if (why == cause::none) why = co_await fetch();
-    if (why != cause::none) {
+    if (may_answer_stale(why)) {
+        co_await answer_stale(why);
+    } else if (why != cause::none) {
         co_await refuse(why);
     } else if (response_.status == 101) {
         co_await tunnel();
@@ -246,6 +249,43 @@ awaitable<void> exchange::refuse(cause why) {
     report_.status = status;
     const cause sent = co_await in_.client.send(std::span(&content, has_content ? 1 : 0), true);
     if (sent != cause::none) report_.why = sent;
+}
+
+bool exchange::may_answer_stale(cause why) const {
+    return why != cause::none && !blames_client(why) && in_.found.what == cache::outcome::stale &&
+           cache::usable_on_error(*in_.found.response, in_.found.age);
+}
+
+// No endpoint can be had, and the stored response may stand in.
+awaitable<void> exchange::answer_stale(cause why) {
+    report_.why = why;
+    finish_fetch(false);
+    const cache::stored_response& stored = *in_.found.response;
+    out_.clear();
+    for (const http::field_view field : stored.fields) {
+        if (field.id != http::field_id::content_length) http::append_field(field.name, field.value, out_);
+    }
+    const auto now = std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now());
+    http::append_field("Age", static_cast<std::uint64_t>(cache::current_age(stored, now).count()), out_);
+    if (in_.route.settings->cache->cache_status) out_ += "Cache-Status: weir; fwd=stale; detail=stale-if-error\r\n";
+    const bool has_content = http::may_have_content(stored.status, in_.request.method);
+    in_.client.begin_response({.status = stored.status,
+                               .reason = http::reason_phrase(stored.status),
+                               .fields = out_,
+                               .length = stored.content_bytes,
+                               .has_content = has_content});
+    report_.status = stored.status;
+    std::array<std::string_view, buffers_at_once> buffers;
+    std::size_t next = has_content ? 0 : stored.content.size();
+    cause sent = cause::none;
+    do {
+        std::size_t used = 0;
+        while (used < buffers.size() && next < stored.content.size()) buffers[used++] = stored.content[next++]->view();
+        sent = co_await in_.client.send(std::span(buffers).first(used), next == stored.content.size());
+    } while (sent == cause::none && next < stored.content.size());
+    if (sent == cause::none) co_return;
+    report_.why = sent;
+    in_.client.abort();
 }
 
 // Waits for the tasks beside run(). What will be stored is read to its end, whoever has left; all else is broken off.

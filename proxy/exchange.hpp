@@ -114,6 +114,8 @@ class exchange final : http::wakeable {
     awaitable<cause> relay_content();
     awaitable<void> tunnel();
     awaitable<void> refuse(cause why);
+    bool may_answer_stale(cause why) const;
+    awaitable<void> answer_stale(cause why);
     awaitable<void> settle();
     void wake() noexcept override { depart(); }
     void depart() noexcept;

@@ -186,6 +186,24 @@ TEST_CASE("the current age grows with the time in the cache", "[cache][freshness
     CHECK(current_age(*stored, test::at(-1h)) == 10s);  // the clock was set back
 }
 
+TEST_CASE("a stale response is used on error where it says so and nothing forbids it",
+          "[cache][freshness][rfc5861-4]") {
+    const auto [said, age, usable] = GENERATE(table<std::string, seconds, bool>({
+        {"max-age=10, stale-if-error=60", 70s, true},
+        {"max-age=10, stale-if-error=60", 71s, false},
+        {"max-age=10", 11s, false},
+        {"max-age=10, stale-if-error=60, must-revalidate", 11s, false},
+        {"max-age=10, stale-if-error=60, proxy-revalidate", 11s, false},
+        {"s-maxage=10, stale-if-error=60", 11s, false},
+        {"max-age=10, stale-if-error=60, no-cache", 11s, false},
+    }));
+    CAPTURE(said);
+    auto stored =
+        std::const_pointer_cast<stored_response>(test::make_stored({.response_fields = "Cache-Control: " + said}));
+    stored->freshness_lifetime = 10s;
+    CHECK(usable_on_error(*stored, age) == usable);
+}
+
 TEST_CASE("a Date that is missing, doubled or unreadable is the time of receipt", "[cache][freshness][rfc9110-6.6.1]") {
     const auto received = std::chrono::floor<seconds>(test::at(5s));
     CHECK(date_of(test::response("Date: " + http_date()).fields(), test::at(5s)) == received - 5s);

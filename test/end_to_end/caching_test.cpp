@@ -436,4 +436,26 @@ TEST_CASE("CherryPy's pages are cached as they say", "[end_to_end][caching][cher
     CHECK(head.text("Content-Length") == "8");
 }
 
+TEST_CASE("when no server can be had a stale response that allows it stands in", "[end_to_end][caching][rfc5861-4]") {
+    const bool allowed = GENERATE(true, false);
+    CAPTURE(allowed);
+    const std::string directives = allowed ? "max-age=1, stale-if-error=600" : "max-age=1";
+    origin_and_weir under_test(scripted_origin::answering(ok("page", "Cache-Control: " + directives + "\r\n")));
+    CHECK(under_test.weir.ask_get("/").content == "page");
+    under_test.origin.stop();
+    auto client = under_test.weir.client();
+    response got = client.ask_get("/");
+    while (got.text("Cache-Status").starts_with("weir; hit")) got = client.ask_get("/");
+    if (!allowed) {
+        CHECK(got.status == 502);
+        return;
+    }
+    CHECK(got.status == 200);
+    CHECK(got.content == "page");
+    CHECK(got.text("Cache-Status") == "weir; fwd=stale; detail=stale-if-error");
+    CHECK(std::stoi(got.text("Age")) >= 1);
+    CHECK(got.values("Content-Length").size() == 1);
+    CHECK(client.ask("HEAD / HTTP/1.1\r\nHost: test.example\r\n\r\n").text("Age") != "");
+}
+
 }  // namespace weir::test
