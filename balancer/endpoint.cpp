@@ -100,9 +100,13 @@ std::optional<unsigned> endpoint::max_in_flight() const {
 }
 
 void endpoint::pass_over(clock::time_point now, clock::duration pause) {
+    passed_over_until_.store((now + pause).time_since_epoch().count(), std::memory_order_relaxed);
+}
+
+void endpoint::let_rest(clock::time_point now, clock::duration pause) {
     const clock::rep until = (now + pause).time_since_epoch().count();
-    clock::rep before = passed_over_until_.load(std::memory_order_relaxed);
-    while (before < until && !passed_over_until_.compare_exchange_weak(before, until, std::memory_order_relaxed)) {
+    clock::rep before = rests_until_.load(std::memory_order_relaxed);
+    while (before < until && !rests_until_.compare_exchange_weak(before, until, std::memory_order_relaxed)) {
     }
 }
 

@@ -67,10 +67,18 @@ class endpoint {
     // The share of its weight that it gets, in percent, 10 to 100: less after it came back. Any thread.
     unsigned share_percent(clock::time_point now) const;
 
-    // After a refused connection, or a 503: other endpoints are preferred until `now` + `pause`, or longer if it was
-    // passed over for longer already. Any thread.
+    // After a refused connection: nobody gets it until `now` + `pause` while there are others. Any thread.
     void pass_over(clock::time_point now, clock::duration pause);
-    void end_pause() { passed_over_until_.store(0, std::memory_order_relaxed); }
+    // After a 503: others are preferred until `now` + `pause`, or longer if it rests for longer already. It is up, so
+    // its sticky clients stay with it, and backups stay out. Any thread.
+    void let_rest(clock::time_point now, clock::duration pause);
+    bool rests(clock::time_point now) const {
+        return now.time_since_epoch().count() < rests_until_.load(std::memory_order_relaxed);
+    }
+    void end_pause() {
+        passed_over_until_.store(0, std::memory_order_relaxed);
+        rests_until_.store(0, std::memory_order_relaxed);
+    }
     bool passed_over(clock::time_point now) const {
         return now.time_since_epoch().count() < passed_over_until_.load(std::memory_order_relaxed);
     }
@@ -114,6 +122,7 @@ class endpoint {
     mutable std::mutex mutex_;  // of addresses_; taken only to connect
     std::shared_ptr<const address_list> addresses_;
     std::atomic<clock::rep> passed_over_until_{0};
+    std::atomic<clock::rep> rests_until_{0};
     std::atomic<clock::rep> slow_since_{0};  // when it came back; 0: long ago
     std::atomic<std::int64_t> slow_start_ms_{0};
     // These three are sequentially consistent with the queue's count of who waits (see queue): who frees a slot in any

@@ -1,16 +1,20 @@
 #include "balancer/selection.hpp"
 
 #include <algorithm>
+#include <array>
 
 namespace weir::balancer {
 
 namespace {
 
-enum class tier : std::uint8_t { ready, backup, last_resort };
+enum class tier : std::uint8_t { ready, resting, backup, last_resort };
+constexpr std::array tiers{tier::ready, tier::resting, tier::backup, tier::last_resort};
 
 bool belongs(const upstream::member& m, tier which, clock::time_point now) {
     switch (which) {
         case tier::ready:
+            return !m.backup && m.endpoint->usable(now) && !m.endpoint->rests(now);
+        case tier::resting:
             return !m.backup && m.endpoint->usable(now);
         case tier::backup:
             return m.backup && m.endpoint->usable(now);
@@ -29,7 +33,7 @@ bool contains(std::span<const std::uint32_t> ids, const endpoint& one) {
 void gather_candidates(const upstream& among, clock::time_point now, std::span<const std::uint32_t> tried,
                        std::vector<candidate>& out) {
     out.clear();
-    for (const tier which : {tier::ready, tier::backup, tier::last_resort}) {
+    for (const tier which : tiers) {
         for (std::uint32_t i = 0; i < among.members.size(); ++i) {
             const upstream::member& m = among.members[i];
             if (!belongs(m, which, now) || contains(tried, *m.endpoint)) continue;
@@ -43,7 +47,7 @@ void gather_candidates(const upstream& among, clock::time_point now, std::span<c
 
 bool takes_turns(const upstream& among, const endpoint& one, clock::time_point now,
                  std::span<const std::uint32_t> tried) {
-    for (const tier which : {tier::ready, tier::backup, tier::last_resort}) {
+    for (const tier which : tiers) {
         bool any = false;
         for (const upstream::member& m : among.members) {
             if (!belongs(m, which, now) || contains(tried, *m.endpoint)) continue;

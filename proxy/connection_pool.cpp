@@ -41,7 +41,8 @@ std::unique_ptr<upstream_connection> connection_pool::take(const balancer::endpo
 void connection_pool::give_back(std::unique_ptr<upstream_connection> connection,
                                 const conf::keepalive_settings& settings, steady::time_point now) {
     balancer::endpoint& endpoint = connection->endpoint();
-    if (endpoint.idle_connections.fetch_add(1, std::memory_order_relaxed) >= settings.max_idle) {
+    const bool surplus = endpoint.idle_connections.fetch_add(1, std::memory_order_relaxed) >= settings.max_idle;
+    if (surplus || endpoint.is(balancer::out_of_use::gone)) {
         close(std::move(connection));
         return;
     }

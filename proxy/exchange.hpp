@@ -135,6 +135,7 @@ class exchange final : http::wakeable {
     pumped read_response();
     awaitable<void> pull_response();
     awaitable<void> pull_content();
+    void blame_for_cut();
     awaitable<wait_status> wait_for_endpoint(std::chrono::milliseconds limit);
     void plan_response_content();
     void stop_storing(cache::not_stored why);
@@ -198,6 +199,7 @@ class exchange final : http::wakeable {
     bool response_streams_ = false;  // at the client's pace
     bool pull_running_ = false;
     bool fetch_finished_ = false;
+    steady::duration paused_{0};  // that reading it waited for room
     steady::time_point fetched_;  // when the endpoint had said its last byte
     event room_;                  // for pull_response: there may be room again
     event pull_ended_;

@@ -18,6 +18,8 @@ constexpr std::chrono::seconds refused_pause{1};
 constexpr unsigned max_interim_responses = 16;
 // The longest that Retry-After of a 503 keeps requests from an endpoint.
 constexpr std::chrono::seconds longest_pause{60};
+// How long reading may have paused for a connection that is to serve again: what idle lives have to spare.
+constexpr std::chrono::milliseconds longest_unnoticed_pause{200};
 // Budget that other transfers give back wakes nobody, so a writer without room asks this often.
 constexpr std::chrono::milliseconds budget_poll{100};
 
@@ -132,6 +134,7 @@ awaitable<cause> exchange::attempt(bool new_connection) {
     fetch_finished_ = request_sent_ = false;
     push_failure_ = cause::none;
     content_.reset();
+    paused_ = {};
     asked_ = steady::now();
     report_.endpoint->requests.fetch_add(1, std::memory_order_relaxed);
     cause why = co_await open_connection(new_connection);
@@ -200,7 +203,7 @@ awaitable<cause> exchange::receive_response_head() {
 void exchange::heed_unavailable() {
     const std::string_view field = response_.fields.value(http::field_id::retry_after);
     const std::chrono::seconds asked = cache::parse_delta_seconds(field).value_or(refused_pause);
-    report_.endpoint->pass_over(steady::now(), std::clamp(asked, refused_pause, longest_pause));
+    report_.endpoint->let_rest(steady::now(), std::clamp(asked, refused_pause, longest_pause));
 }
 
 // Decides how the content is kept: to be stored, read ahead of the client, or at the client's pace.
@@ -306,6 +309,7 @@ awaitable<void> exchange::pull_response() {
 awaitable<void> exchange::pull_content() {
     for (;;) {
         const pumped result = read_response();
+        if (result == pumped::failed) blame_for_cut();
         if (result == pumped::done || result == pumped::failed) co_return;
         if (content_->abandoned() && !storable_) co_return;
         if (result == pumped::more) {
@@ -320,16 +324,25 @@ awaitable<void> exchange::pull_content() {
         }
         if (result == pumped::no_room) {
             room_.prepare_remote();
+            const steady::time_point began = steady::now();
             if (content_->wait_for_room(room_)) {
                 co_await room_.wait(budget_poll);
                 content_->cancel_writer_wait();
             }
+            paused_ += steady::now() - began;
             continue;
         }
         // Nobody but the store wants it: not for ever.
         if (departed_ && steady::now() - departed_at_ > timeouts().read) co_return;
-        if (co_await wait_for_endpoint(timeouts().read) != wait_status::ready) co_return;
+        const wait_status waited = co_await wait_for_endpoint(timeouts().read);
+        if (waited == wait_status::late) blame_for_cut();
+        if (waited != wait_status::ready) co_return;
     }
+}
+
+// A response that broke off in the middle, unless it was broken off here.
+void exchange::blame_for_cut() {
+    if (connection_->stream().is_open()) report_.endpoint->failures.fetch_add(1, std::memory_order_relaxed);
 }
 
 // For the next byte of a response. While the request is still being sent the endpoint may be silent for as long.
@@ -354,8 +367,9 @@ void exchange::finish_fetch(bool whole, bool keep_slot) {
         worker_.metrics().upstream_bytes_received.add(connection_->bytes_received());
         if (whole && storable_) store_response();
         const auto& keepalive = in_.route.upstream->settings.keepalive;
-        const bool reusable =
-            whole && keepalive && !push_running_ && connection_->may_serve_again(response_, request_sent_);
+        // After a pause the endpoint may have said its last byte, and begun to count, long before it was read.
+        const bool reusable = whole && keepalive && !push_running_ && paused_ < longest_unnoticed_pause &&
+                              connection_->may_serve_again(response_, request_sent_);
         if (reusable) {
             learn_idle_life(*report_.endpoint, response_);
             // response_ refers to the buffer, which therefore stays here as long as that is needed.

@@ -176,7 +176,11 @@ std::string to_json(const server_status& status) {
                        {"responses", status.cache.responses},
                        {"evictions", status.cache.evictions},
                        {"requests", named_totals(status, &worker_metrics::cache_outcomes, cache_names)}};
-    object["buffering"] = {{"bytes", status.buffer_bytes}, {"limit_bytes", status.buffer_limit_bytes}};
+    object["buffering"] = {{"bytes", status.buffer_bytes},
+                           {"limit_bytes", status.buffer_limit_bytes},
+                           {"spool_bytes", status.spool_bytes},
+                           {"spool_limit_bytes", status.spool_limit_bytes},
+                           {"spool_written_bytes", status.spool_written_bytes}};
     object["log"] = {{"access_lines_dropped", total(status, &worker_metrics::log_lines_dropped)},
                      {"access_lines_lost", status.access_lines_lost},
                      {"error_lines_lost", status.error_lines_lost}};

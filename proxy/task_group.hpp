@@ -30,7 +30,6 @@ class task_group {
                                --running_;
                                if (failure) report(failure);
                                done();
-                               if (running_ == 0 && when_empty_) std::exchange(when_empty_, nullptr)();
                            });
         } catch (...) {
             --running_;
@@ -42,7 +41,6 @@ class task_group {
     }
 
     std::size_t running() const { return running_; }
-    void when_empty(std::function<void()> f) { when_empty_ = std::move(f); }
 
   private:
     static void report(std::exception_ptr failure) {
@@ -57,7 +55,6 @@ class task_group {
 
     asio::io_context& context_;
     std::size_t running_ = 0;
-    std::function<void()> when_empty_;
 };
 
 }  // namespace weir::proxy

@@ -63,7 +63,6 @@ class upstream_connection {
     bool reused() const { return served_ > 0; }
     std::uint64_t bytes_sent() const { return sent_; }          // of this request
     std::uint64_t bytes_received() const { return received_; }  // of its response
-    void mark_sent(std::uint64_t bytes) { sent_ += bytes; }
 
     steady::time_point idle_since;  // the pool's
 

@@ -187,4 +187,15 @@ TEST_CASE("a connection that succeeds ends the pause", "[balancer][endpoint]") {
     CHECK_FALSE(server->passed_over(now));
 }
 
+TEST_CASE("an endpoint that rests is up, and rests for the longest that it asked for", "[balancer][endpoint]") {
+    const auto server = make_endpoint(0);
+    server->let_rest(now, seconds(60));
+    server->let_rest(now, seconds(1));
+    CHECK(server->rests(now + seconds(59)));
+    CHECK_FALSE(server->rests(now + seconds(60)));
+    CHECK(server->usable(now));
+    server->end_pause();
+    CHECK_FALSE(server->rests(now));
+}
+
 }  // namespace weir::balancer::test

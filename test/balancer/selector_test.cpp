@@ -1,6 +1,7 @@
 #include "balancer/selector.hpp"
 
 #include <catch2/catch.hpp>
+#include <set>
 
 #include "support.hpp"
 
@@ -99,6 +100,23 @@ TEST_CASE("nobody is full where nobody may be asked", "[balancer][selector]") {
     const choice none = from.choose(among, now, tried, {});
     CHECK_FALSE(none.endpoint);
     CHECK_FALSE(none.full);
+}
+
+TEST_CASE("one that rests keeps its sticky clients, and backups out", "[balancer][selector]") {
+    const upstream among = make_upstream({{}, {}, {.backup = true}});
+    selector turns;
+    among.members[0].endpoint->let_rest(now, std::chrono::seconds(10));
+    const auto chosen = [&](const affinity& request) {
+        const choice made = turns.choose(among, now, {}, request);
+        made.endpoint->give_back_slot();
+        return made.endpoint->id();
+    };
+    for (int i = 0; i < 4; ++i) CHECK(chosen({}) == 1);
+    CHECK(chosen({.sticky = among.members[0].endpoint->address_hash()}) == 0);
+    among.members[1].endpoint->let_rest(now, std::chrono::seconds(10));
+    std::set<std::uint32_t> both;
+    for (int i = 0; i < 4; ++i) both.insert(chosen({}));
+    CHECK(both == std::set<std::uint32_t>{0, 1});
 }
 
 }  // namespace weir::balancer::test

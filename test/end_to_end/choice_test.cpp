@@ -166,4 +166,42 @@ TEST_CASE("a server alone that answers 503 is still asked", "[end_to_end][balanc
     CHECK(under_test.origin.requests() == 3);
 }
 
+TEST_CASE("a response that breaks after its head is a failure of its server", "[end_to_end][balancing][eject]") {
+    gate begun;
+    const origin_and_weir under_test(
+        [&](origin_connection& one) {
+            one.read_request();
+            one.send("HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\nbegin");
+            begun.wait();
+            one.reset();
+        },
+        {.route = no_cache, .admin = true});
+    auto client = under_test.weir.client();
+    client.send(get("/"));
+    client.stream().take_until("begin");
+    begun.open();
+    client.stream().take_to_end();
+    const auto status = under_test.weir.status();
+    const auto& endpoint = status.at("upstreams").at(0).at("endpoints").at(0);
+    CHECK(endpoint.at("failures").to_number<int>() == 1);
+}
+
+TEST_CASE("one 503 does not move the server's sticky clients", "[end_to_end][sticky]") {
+    const numbered_origins others(1);
+    const scripted_origin busy(scripted_origin::answering([](const request& asked) {
+        return asked.target == "/busy"
+                   ? "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 60\r\nContent-Length: 0\r\n\r\n"
+                   : ok("busy");
+    }));
+    configuration parts = others.parts("    sticky: cookie:srv\n");
+    parts.servers.push_back(busy.address());
+    const weir_instance weir(parts);
+    response mine = weir.ask_get("/");
+    while (mine.content != "busy") mine = weir.ask_get("/");
+    const std::string cookie = "Cookie: " + pair_of(mine) + "\r\n";
+    CHECK(weir.ask_get("/busy", cookie).status == 503);
+    CHECK(weir.ask_get("/", cookie).content == "busy");
+    for (int i = 0; i < 4; ++i) CHECK(weir.ask_get("/").content == "0");
+}
+
 }  // namespace weir::test

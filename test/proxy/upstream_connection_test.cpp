@@ -148,8 +148,6 @@ TEST_CASE("a request is sent whole, however slowly it is taken", "[proxy][upstre
     loop.run();
     CHECK((taken == "POST " + content + "end"));
     CHECK(e.connection.bytes_sent() == taken.size());
-    e.connection.mark_sent(7);
-    CHECK(e.connection.bytes_sent() == taken.size() + 7);
     e.connection.begin(e.connection.end());
     CHECK(e.connection.bytes_sent() == 0);
 }
