@@ -116,7 +116,7 @@ def run(given, weir):
         front = started.enter_context(stage.Weir(weir, _CONFIG.format(
             memory=_MEMORY_MAX, ports=[server.port for server in servers])))
         samples = started.enter_context(stage.Sampler(front.metrics)).samples
-        length = _WARM + _ALONE + _RAMP * 3 + _SETTLE + seconds + 30
+        length = _WARM + _ALONE + _RAMP * 4 + _SETTLE + seconds + 30
         load = started.enter_context(stage.Clients("open", front.port, records="slow", phases=f"{length}x{_RATE}"))
         probes = [started.enter_context(Probe(front.port, path, ask)) for path, ask in (
             (f"/page?size={_PAGE_BYTES}", _ask_page), (f"/upload?size={_UPLOAD_BYTES}", _ask_upload))]
@@ -124,6 +124,12 @@ def run(given, weir):
         time.sleep(_WARM)
         times = {"alone": time.monotonic()}
         time.sleep(_ALONE)
+        times["twins"] = time.monotonic()
+        stage.say(f"   then for {_RAMP} s as many pages as the slow clients will ask for, by quick ones")
+        with stage.Clients("open", front.port, records="twins", mix="page",
+                           phases=f"{_RAMP}x{scaled['pages'] / _RAMP}") as twins:
+            twins.wait(_RAMP + 40)
+            twins_right = stage.count_words(twins.records())
         times["ramp"] = time.monotonic()
         clients = started.enter_context(stage.Clients("slow", front.port, ramp=_RAMP, **scaled))
         crowd = Crowd(clients)
@@ -142,7 +148,8 @@ def run(given, weir):
         most, _ = front.memory()
         data = {"counts_before": before, "counts": crowd.counts(), "counts_after": after, "lost": crowd.lost(),
                 "metrics": {name: value for name, value in metrics.items() if "spool" in name or "saved" in name},
-                "probes_wrong": [wrong for probe in probes for wrong in probe.wrong], "times": times}
+                "probes_wrong": [wrong for probe in probes for wrong in probe.wrong], "times": times,
+                "twins": twins_right}
         spooled = max((sample.get("weir_spool_bytes", 0) for sample in samples), default=0)
         return _judge(given, load.records(), held_logs, data, most, spooled)
 
@@ -197,35 +204,43 @@ def _read_held(logs):
 
 
 def _judge_ordinary(found, records, times):
-    alone = stage.between(records, times["alone"], times["ramp"])
+    alone = stage.between(records, times["alone"], times["twins"])
+    twins = stage.between(records, times["twins"], times["ramp"])
     ramp = stage.between(records, times["ramp"], times["beside"])
     beside = stage.between(records, times["beside"], times["end"])
     p99 = {}
-    for name, some in (("alone", alone), ("while the slow ones come", ramp), ("beside them", beside)):
+    for name, some in (("alone", alone), ("beside as many quick pages", twins),
+                       ("while the slow ones come", ramp), ("beside them", beside)):
         latencies = stage.latencies(some)
         p99[name] = stage.percentile(latencies, 0.99)
         found.figure(f"ordinary, {name}: p50", stage.percentile(latencies, 0.5), "ms")
         found.figure(f"ordinary, {name}: p99", p99[name], "ms")
     found.at_most("ordinary: p99 beside to alone", p99["beside them"] / p99["alone"], 2)
-    every = alone + ramp + beside
+    every = alone + twins + ramp + beside
     expected = int((times["end"] - times["alone"]) * _RATE) - 3
     found.rule("every ordinary request is answered rightly",
                len(every) >= expected and all(record.right for record in every), str(stage.count_words(every)))
 
 
 def _judge_held(found, held, times, finish):
-    """The time of a thread, by kind: with slow clients, whoever asks, to the same without."""
+    """The time of a thread, by kind: beside the slow clients, to the same without. The pages that slow clients asked for all
+    came within the ramp; they are compared with as many at that pace for quick clients, or the load would be what is seen."""
     end = float("inf") if finish else times["end"]
-    for kind in ("quick", "page", "upload"):
-        without = [s for k, _, start, s in held if k == kind and times["alone"] <= start < times["ramp"]]
-        with_slow = [s for k, _, start, s in held if k == kind and times["ramp"] <= start < end]
-        slow = [s for k, by, start, s in held if k == kind and times["ramp"] <= start < end and by not in ("-", "probe")]
-        for name, some in (("without", without), ("with", with_slow)):
-            found.figure(f"server held for {kind}, {name} slow clients: mean, p50, p99",
+
+    def compare(text, one, other):
+        for name, some in (("without", one), ("with", other)):
+            found.figure(f"server held for {text}, {name} slow clients: mean, p50, p99",
                          f"{stage.mean(some) * 1000:.2f}, {stage.percentile(some, 0.5) * 1000:.2f}, "
-                         f"{stage.percentile(some, 0.99) * 1000:.2f} ms ({len(some):,}, {len(slow) if name == 'with' else 0:,} "
-                         "of them for slow ones)")
-        found.at_most(f"server held for {kind}: with to without", stage.mean(with_slow) / stage.mean(without), 1.2)
+                         f"{stage.percentile(some, 0.99) * 1000:.2f} ms ({len(some):,})")
+        found.at_most(f"server held for {text}: with to without", stage.mean(other) / stage.mean(one), 1.2)
+
+    def of(kind, start, stop, slow=False):
+        return [s for k, by, at, s in held
+                if k == kind and times[start] <= at < stop and (not slow or by not in ("-", "probe"))]
+
+    for kind in ("quick", "page", "upload"):
+        compare(kind, of(kind, "alone", times["twins"]), of(kind, "beside", end))
+    compare("page at the pace of the ramp", of("page", "twins", times["ramp"]), of("page", "ramp", times["beside"], True))
 
 
 def _judge(given, records, held_logs, data, most, spooled):
@@ -236,6 +251,7 @@ def _judge(given, records, held_logs, data, most, spooled):
     found.data.update(data)
     _judge_ordinary(found, records, times)
     _judge_held(found, _read_held(held_logs), times, given.finish)
+    found.rule("pages for quick clients are right", set(data["twins"]) <= {"right"}, str(data["twins"]))
     elapsed = after["at"] - before["at"]
     for name, text in (("page", "read"), ("upload", "sent")):
         found.rule(f"every slow {name} was under way", before[name]["under_way"] == wanted[name],

@@ -84,6 +84,7 @@ request open_load::make() {
     };
     if (kind == "short" || kind == "chunked") return sized(0, 64 * kibibyte);
     if (kind == "long") return sized(256 * kibibyte, 1024 * kibibyte);
+    if (kind == "page") return sized(1024 * kibibyte, 1024 * kibibyte);
     if (kind == "post") {
         std::string content;
         pattern("content " + number)
