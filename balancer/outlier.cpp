@@ -49,12 +49,12 @@ std::vector<outlier::change> outlier::update(const std::optional<conf::eject_set
         }
     }
     if (records_.size() > endpoints.size()) forget_absent(endpoints);
-    auto ejected = static_cast<std::size_t>(
-        std::ranges::count_if(records_, [](const auto& r) { return r.second.back.has_value(); }));
+    const std::size_t most = most_ejected(*settings, endpoints.size());
+    std::size_t ejected = end_excess(most, now, changes);
     for (const standing& s : endpoints) {
         record& own = records_[s.id];
         if (own.back || own.in_window < settings->failures) continue;
-        if (ejected >= most_ejected(*settings, endpoints.size())) break;
+        if (ejected >= most) break;
         ++ejected;
         own.times = std::min(own.times + 1, longest_times);
         const std::chrono::milliseconds lasts = settings->duration * own.times;
@@ -64,6 +64,23 @@ std::vector<outlier::change> outlier::update(const std::optional<conf::eject_set
         own.in_window = 0;
     }
     return changes;
+}
+
+std::size_t outlier::end_excess(std::size_t most, clock::time_point now, std::vector<change>& changes) {
+    std::vector<std::pair<clock::time_point, std::uint32_t>> ejected;
+    for (const auto& [id, known] : records_) {
+        if (known.back) ejected.emplace_back(*known.back, id);
+    }
+    if (ejected.size() <= most) return ejected.size();
+    std::ranges::sort(ejected);
+    ejected.resize(ejected.size() - most);
+    for (const auto& [back, id] : ejected) {
+        record& own = records_[id];
+        own.back.reset();
+        own.calm_since = now;
+        changes.push_back({id, false, "too many are ejected"});
+    }
+    return most;
 }
 
 void outlier::count(record& one, std::uint64_t failures, const conf::eject_settings& settings, clock::time_point now) {

@@ -53,6 +53,8 @@ class outlier {
     };
     void count(record& one, std::uint64_t failures, const conf::eject_settings& settings, clock::time_point now);
     void forget_absent(std::span<const standing> endpoints);
+    // After a reload with fewer endpoints or a lower share: those whose time ends first come back. How many stay away.
+    std::size_t end_excess(std::size_t most, clock::time_point now, std::vector<change>& changes);
 
     std::map<std::uint32_t, record> records_;  // by endpoint id
 };

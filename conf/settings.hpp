@@ -211,7 +211,9 @@ struct eject_settings {
     unsigned failures = 5;          // default: 5. 1 to 1,000: so many failures
     milliseconds window{10'000};    // default: 10s. within this time
     milliseconds duration{10'000};  // default: 10s. For so long; twice, three times ... as long when it happens again
-    unsigned max_ejected_percent = 50;  // default: 50%. 0 to 100: of the upstream's servers at a time; never a lone one
+    // default: 50%. 0 to 100: of the upstream's servers at a time. Above 0 it is one at least where there are two or
+    // more; never a lone one
+    unsigned max_ejected_percent = 50;
 
     bool operator==(const eject_settings&) const = default;
 };

@@ -192,6 +192,46 @@ TEST_CASE("ejection survives a reload", "[balancer][outlier][reload]") {
     }
 }
 
+TEST_CASE("a reload that allows fewer ejections brings back who has waited longest", "[balancer][outlier][reload]") {
+    watched w(6);
+    w.look();
+    // 4 is away for longer than the others: it was ejected before.
+    w.fail(4, 5);
+    REQUIRE(w.look() == "-4");
+    REQUIRE(w.pass(milliseconds(10'100)) == "+4");
+    w.fail(4, 5);
+    REQUIRE(w.look() == "-4");
+    w.fail(5, 5);
+    REQUIRE(w.look() == "-5");
+    w.now += seconds(1);
+    w.fail(1, 5);
+    REQUIRE(w.look() == "-1");
+    SECTION("with a lower share") {
+        w.settings->max_ejected_percent = 17;
+        CHECK(w.look() == "+5+1");
+        CHECK(w.reason == "too many are ejected");
+        CHECK(w.look() == "");
+    }
+    SECTION("with none") {
+        w.settings->max_ejected_percent = 0;
+        CHECK(w.look() == "+5+1+4");
+    }
+    SECTION("with fewer servers") {
+        w.endpoints = {w.endpoints[1], w.endpoints[4], w.endpoints[5]};
+        CHECK(w.look() == "+5+1");
+    }
+    SECTION("with a lone one") {
+        w.endpoints = {w.endpoints[4]};
+        CHECK(w.look() == "+4");
+        w.fail(4, 100);
+        CHECK(w.pass(seconds(20)) == "");
+    }
+    SECTION("but nobody where those that went were the others") {
+        w.endpoints = {w.endpoints[0], w.endpoints[4]};
+        CHECK(w.look() == "");
+    }
+}
+
 TEST_CASE("what is kept of failures is bounded by what it takes to be ejected", "[balancer][outlier]") {
     // A lone endpoint that always fails: the count that is kept never grows beyond the last that matter.
     watched w(1);
