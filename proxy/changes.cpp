@@ -11,6 +11,12 @@ bool has_server(const conf::upstream_settings& upstream, const std::string& addr
                        [&](const auto& s) { return s.address.text == address; });
 }
 
+// As it is, but for the servers that the other has not.
+conf::upstream_settings in_common(conf::upstream_settings upstream, const conf::upstream_settings& other) {
+    std::erase_if(upstream.servers, [&](const auto& s) { return !has_server(other, s.address.text); });
+    return upstream;
+}
+
 std::string upstream_changes(const conf::upstream_settings& before, const conf::upstream_settings& now) {
     std::string text;
     for (const auto& server : now.servers) {
@@ -19,7 +25,8 @@ std::string upstream_changes(const conf::upstream_settings& before, const conf::
     for (const auto& server : before.servers) {
         if (!has_server(now, server.address.text)) text += " -" + server.address.text;
     }
-    return text.empty() && before != now ? " settings" : text;
+    if (in_common(before, now) != in_common(now, before)) text += " settings";
+    return text;
 }
 
 std::uint64_t count(std::int64_t value) {
@@ -45,6 +52,9 @@ void describe_state(const balancer::endpoint& endpoint, const endpoint_notes& no
     if (endpoint.passed_over(now)) {
         of.state = "passed over";
         of.reason = "it refused a moment ago";
+    } else if (endpoint.rests(now)) {
+        of.state = "resting";
+        of.reason = "it answered 503 and asked to be left alone";
     } else if (of.share_percent < 100) {
         of.state = "slow start";
         of.reason = "it gets " + std::to_string(of.share_percent) + "% of its share";

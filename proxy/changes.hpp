@@ -10,7 +10,7 @@
 
 namespace weir::proxy {
 
-// "app: +127.0.0.1:9003 -127.0.0.1:9001; routes; client", or "nothing changed". Pure.
+// "app: +127.0.0.1:9003 -127.0.0.1:9001 settings; routes; client", or "nothing changed". Pure.
 std::string describe_changes(const conf::settings& before, const conf::settings& now);
 
 // What is known of an endpoint beside what is in it.

@@ -14,15 +14,15 @@ namespace weir::proxy {
 
 // Active checks of an endpoint.
 struct checks_status {
-    std::uint64_t started = 0;
+    std::uint64_t started = 0;  // one more than `done` while one is under way, and after one that counted for nothing
     std::uint64_t done = 0;
     std::string fault;  // of the last one that is done; empty: it was good
 };
 
 struct endpoint_status {
     std::string address;  // as conf::address::text
-    // "up", "slow start", "passed over", "unresolved", "down", "ejected", "draining" or "held down": the one that says
-    // most, where several hold
+    // "up", "slow start", "resting", "passed over", "unresolved", "down", "ejected", "draining" or "held down": the one
+    // that says most, where several hold
     std::string state = "up";
     std::string reason;                   // why it is not up; empty if it is
     std::vector<std::string> out_of_use;  // all of "unresolved" to "held down" that hold

@@ -46,6 +46,17 @@ TEST_CASE("a reload's summary names what changed", "[proxy][changes][reload]") {
              s.routes.push_back({.upstream = "app"});
              s.client.max_fields = 7;
          }},
+        {"app: +127.0.0.1:9003 -127.0.0.1:9001 settings",
+         [](auto& s) {
+             s.upstreams["app"].servers[0].address = test::make_address("127.0.0.1:9003");
+             s.upstreams["app"].retry.retries = 5;
+         }},
+        {"app: +127.0.0.1:9003 settings",
+         [](auto& s) {
+             auto& servers = s.upstreams["app"].servers;
+             servers.push_back({.address = test::make_address("127.0.0.1:9003")});
+             servers[0].weight = 5;
+         }},
     };
     for (const row& r : rows) {
         conf::settings now = before;
@@ -119,6 +130,15 @@ TEST_CASE("an endpoint's state is what says most of it", "[proxy][changes][statu
     CHECK(d.now().state == "passed over");
     CHECK(d.now().out_of_use.empty());
     d.at += 1s;
+    CHECK(d.now().state == "up");
+
+    d.endpoint().let_rest(d.at, 60s);
+    CHECK(d.now().state == "resting");
+    CHECK(d.now().reason == "it answered 503 and asked to be left alone");
+    CHECK(d.now().out_of_use.empty());
+    d.endpoint().pass_over(d.at, 1s);
+    CHECK(d.now().state == "passed over");
+    d.at += 60s;
     CHECK(d.now().state == "up");
 
     d.endpoint().set(out_of_use::ejected, true, d.at);
