@@ -1,7 +1,11 @@
 #include "proxy/ask.hpp"
 
+#include <errno.h>
+#include <sys/socket.h>
+
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/generic/stream_protocol.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/basic_stream.hpp>
 #include <boost/beast/core/error.hpp>
@@ -15,6 +19,7 @@
 #include <exception>
 #include <utility>
 
+#include "proxy/shortage.hpp"
 #include "proxy/time_text.hpp"
 
 namespace weir::proxy {
@@ -22,10 +27,12 @@ namespace weir::proxy {
 namespace {
 
 namespace beast = boost::beast;
+using balancer::clock;
 using boost::system::error_code;
 using stream_type = beast::basic_stream<asio::generic::stream_protocol, executor>;
 using response_parser = beast::http::response_parser<beast::http::string_body>;
 
+constexpr std::chrono::milliseconds full_queue_pause{10};
 constexpr std::uint32_t max_head_bytes = 16 * 1024;
 constexpr int max_heads = 8;  // interim ones and the final one
 // Read and dropped, so that the peer's last write meets no reset.
@@ -45,13 +52,43 @@ std::string words_for(const error_code& failed, std::chrono::milliseconds timeou
     return text;
 }
 
-awaitable<error_code> connect(stream_type& stream, const balancer::address_list& to) {
+int shortage_of(const error_code& failed) {
+    return failed.category() == boost::system::system_category() && is_shortage(failed.value()) ? failed.value() : 0;
+}
+
+// A unix socket takes a connection at once or not at all: when its queue is full (EAGAIN) nothing is under way, as Asio
+// would have it, and nothing tells when there is room.
+awaitable<error_code> connect_unix(stream_type& stream, const asio::generic::stream_protocol::endpoint& address,
+                                   clock::time_point end) {
+    for (;;) {
+        error_code failed;
+        stream.socket().close(failed);
+        stream.socket().open(address.protocol(), failed);
+        if (!failed) stream.socket().native_non_blocking(true, failed);
+        if (failed) co_return failed;
+        const auto size = static_cast<socklen_t>(address.size());
+        if (::connect(stream.socket().native_handle(), address.data(), size) == 0) co_return error_code();
+        if (errno != EAGAIN) co_return error_code(errno, boost::system::system_category());
+        if (clock::now() >= end) co_return beast::error::timeout;
+        asio::basic_waitable_timer<clock, asio::wait_traits<clock>, executor> pause(stream.get_executor(),
+                                                                                    full_queue_pause);
+        co_await pause.async_wait(as_values);
+    }
+}
+
+awaitable<error_code> connect(stream_type& stream, const balancer::address_list& to, std::chrono::milliseconds limit) {
+    const clock::time_point end = clock::now() + limit;
+    stream.expires_at(end);
     error_code failed = asio::error::host_not_found;
     for (const auto& address : to) {
-        error_code ignored;
-        stream.socket().close(ignored);
-        failed = std::get<0>(co_await stream.async_connect(address, as_values));
-        if (!failed || failed == beast::error::timeout) break;
+        if (address.protocol().family() == AF_UNIX) {
+            failed = co_await connect_unix(stream, address, end);
+        } else {
+            error_code ignored;
+            stream.socket().close(ignored);
+            failed = std::get<0>(co_await stream.async_connect(address, as_values));
+        }
+        if (!failed || failed == beast::error::timeout || shortage_of(failed) != 0) break;
     }
     co_return failed;
 }
@@ -98,8 +135,7 @@ Result wait_for(awaitable<Result> task) {
 
 awaitable<std::string> connect_once(balancer::address_list to, std::chrono::milliseconds timeout) {
     stream_type stream(co_await asio::this_coro::executor);
-    stream.expires_after(timeout);
-    const error_code failed = co_await connect(stream, to);
+    const error_code failed = co_await connect(stream, to, timeout);
     co_return failed ? words_for(failed, timeout) : std::string();
 }
 
@@ -108,11 +144,11 @@ awaitable<std::string> connect_once(balancer::address_list to, std::chrono::mill
 awaitable<reply> ask(question what) {
     reply out;
     stream_type stream(co_await asio::this_coro::executor);
-    stream.expires_after(what.timeout);
-    error_code failed = co_await connect(stream, what.to);
+    error_code failed = co_await connect(stream, what.to, what.timeout);
     if (!failed) failed = std::get<0>(co_await asio::async_write(stream, asio::buffer(what.request), as_values));
     if (!failed) failed = co_await read_reply(stream, what.max_content_bytes, out);
     if (failed) out.fault = words_for(failed, what.timeout);
+    out.shortage = shortage_of(failed);
     co_return out;
 }
 

@@ -12,7 +12,7 @@
 namespace weir::proxy {
 
 struct question {
-    balancer::address_list to;  // tried in order, until one takes the connection
+    balancer::address_list to;  // tried in order, until one takes the connection; a unix socket with a full queue again
     std::string request;        // sent at once upon connection; asks for `Connection: close`
     std::chrono::milliseconds timeout;
     // Content that is wanted; more is a fault. 0: none is, a little is read and dropped.
@@ -23,6 +23,9 @@ struct reply {
     std::string fault;    // what went wrong, such as "connection refused"; empty: a whole head came, and the content
     unsigned status = 0;  // of the final response
     std::string content;
+    // The errno with which this machine could give no descriptor or memory (see shortage.hpp): the fault is not the
+    // peer's. 0: it did.
+    int shortage = 0;
 };
 
 // Ends within `timeout` of its start, whatever the peer does.

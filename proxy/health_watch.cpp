@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <boost/asio/steady_timer.hpp>
+#include <exception>
 #include <utility>
 #include <vector>
 
 #include "balancer/health.hpp"
 #include "proxy/health_check.hpp"
 #include "proxy/log.hpp"
+#include "proxy/shortage.hpp"
 #include "proxy/time_text.hpp"
 
 namespace weir::proxy {
@@ -35,6 +37,7 @@ struct health_watch::checked {
         due = clock::now() + first_check_after(endpoint->id(), settings().interval);
         timer.cancel();
     }
+    awaitable<void> check();
     void note(const std::string& fault);
 
     std::shared_ptr<const balancer::upstream> upstream;  // of the present configuration
@@ -46,6 +49,26 @@ struct health_watch::checked {
     std::string down_why;
     bool stopped = false;
 };
+
+// Asks once and notes what comes of it. Throws bad_alloc.
+awaitable<void> health_watch::checked::check() {
+    const auto addresses = endpoint->addresses();
+    if (!addresses || addresses->empty()) co_return;  // that is said and known without a check
+    const auto asked_for = upstream;
+    status.started = status.done + 1;  // also after one that counted for nothing
+    question what{.to = *addresses,
+                  .request = check_request(asked_for->settings, endpoint->address()),
+                  .timeout = asked_for->settings.health->timeout};
+    const reply answer = co_await ask(std::move(what));
+    // A result under other settings says nothing of the present ones.
+    if (stopped || settings() != *asked_for->settings.health) co_return;
+    if (answer.shortage != 0) {
+        static shortage_log said("servers cannot be checked, and keep the state they have");
+        said.say(answer.shortage);
+        co_return;
+    }
+    note(fault_of(answer, settings()));
+}
 
 void health_watch::checked::note(const std::string& fault) {
     ++status.done;
@@ -131,17 +154,12 @@ awaitable<void> health_watch::run_checks(std::shared_ptr<checked> self) {
             continue;
         }
         self->due = clock::now() + next_check_after(self->endpoint->id(), self->settings().interval);
-        const auto addresses = self->endpoint->addresses();
-        if (!addresses || addresses->empty()) continue;  // that is said and known without a check
-        const auto upstream = self->upstream;
-        ++self->status.started;
-        question what{.to = *addresses,
-                      .request = check_request(upstream->settings, self->endpoint->address()),
-                      .timeout = upstream->settings.health->timeout};
-        const reply answer = co_await ask(std::move(what));
-        // A result under other settings says nothing of the present ones.
-        if (self->stopped || self->settings() != *upstream->settings.health) continue;
-        self->note(fault_of(answer, self->settings()));
+        try {
+            co_await self->check();
+        } catch (const std::exception& e) {
+            // Want of memory, most likely. It passes, but a loop that it ended would never check again.
+            log::error("{}: {} was not checked: {}", self->upstream->name, self->endpoint->name(), e.what());
+        }
     }
 }
 

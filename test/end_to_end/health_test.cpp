@@ -1,4 +1,6 @@
 // Servers that are unwell: what checks and failures of real requests make of them, and how they come back.
+#include <sys/resource.h>
+
 #include <catch2/catch.hpp>
 
 #include <algorithm>
@@ -97,6 +99,23 @@ TEST_CASE("the first check decides alone", "[end_to_end][health]") {
     CHECK(weir.program().wait_for_error_line("is down").ends_with("app: " + nobody.address() +
                                                                   " is down: 1 check failed: connection refused"));
     CHECK(state_of(weir, nobody.address()) == "down");
+}
+
+TEST_CASE("a check for which weir has no descriptor says nothing of the server", "[end_to_end][health][shortage]") {
+    checked_origin a("a");
+    weir_instance weir(configuration{.servers = {a.address()}, .upstream = checks, .admin = true});
+    REQUIRE(eventually([&] { return was_checked(weir, a.address()); }));
+    rlimit before{};
+    REQUIRE(::prlimit(weir.program().pid(), RLIMIT_NOFILE, nullptr, &before) == 0);
+    const rlimit none{0, before.rlim_max};
+    REQUIRE(::prlimit(weir.program().pid(), RLIMIT_NOFILE, &none, nullptr) == 0);
+    // Its second line, after 2 s, says how many checks there were meanwhile.
+    weir.program().wait_for_error_line("times before): out of file descriptors");
+    REQUIRE(::prlimit(weir.program().pid(), RLIMIT_NOFILE, &before, nullptr) == 0);
+    CHECK(weir.log().find("error servers cannot be checked, and keep the state they have: out of file descriptors") !=
+          std::string::npos);
+    CHECK(weir.log().find("is down") == std::string::npos);
+    CHECK(state_of(weir, a.address()) == "up");
 }
 
 TEST_CASE("when all are down all are tried", "[end_to_end][health][panic]") {

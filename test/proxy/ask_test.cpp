@@ -1,13 +1,19 @@
 #include "proxy/ask.hpp"
 
+#include <errno.h>
+#include <sys/resource.h>
+
+#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/read.hpp>
 #include <boost/asio/read_until.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/write.hpp>
 #include <catch2/catch.hpp>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "test/support/temporary_folder.hpp"
 
@@ -59,6 +65,53 @@ class refusing {
   private:
     asio::io_context context_;
     tcp::socket socket_;
+};
+
+// A unix socket whose queue is full, since nobody accepts.
+class crowded {
+  public:
+    crowded() : acceptor_(context_, unix_socket::endpoint(folder_.path("a.sock")).protocol()) {
+        acceptor_.bind(unix_socket::endpoint(folder_.path("a.sock")));
+        acceptor_.listen(1);
+        for (int outcome = 0; outcome == 0;) {
+            unix_socket::socket next(context_, unix_socket());
+            next.native_non_blocking(true);
+            const auto to = acceptor_.local_endpoint();
+            outcome = ::connect(next.native_handle(), to.data(), static_cast<socklen_t>(to.size()));
+            if (outcome == 0) waiting_.push_back(std::move(next));
+        }
+        REQUIRE(errno == EAGAIN);
+    }
+    asio::io_context& context() { return context_; }
+    unix_socket::endpoint where() const { return acceptor_.local_endpoint(); }
+    // Takes all that wait, and answers the one that comes then.
+    void make_room() {
+        for (std::size_t i = 0; i < waiting_.size(); ++i) acceptor_.accept();
+        acceptor_.async_accept(peer_, [this](boost::system::error_code failed) {
+            if (!failed) asio::write(peer_, asio::buffer("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", 38));
+        });
+    }
+
+  private:
+    asio::io_context context_;
+    const test::temporary_folder folder_;
+    unix_socket::acceptor acceptor_;
+    unix_socket::socket peer_{context_};
+    std::vector<unix_socket::socket> waiting_;
+};
+
+// No descriptor can be had while it lives.
+class no_descriptors {
+  public:
+    no_descriptors() {
+        ::getrlimit(RLIMIT_NOFILE, &before_);
+        const rlimit none{0, before_.rlim_max};
+        ::setrlimit(RLIMIT_NOFILE, &none);
+    }
+    ~no_descriptors() { ::setrlimit(RLIMIT_NOFILE, &before_); }
+
+  private:
+    rlimit before_{};
 };
 
 }  // namespace
@@ -147,4 +200,43 @@ TEST_CASE("a unix socket is asked too", "[proxy][ask]") {
     one_answer<unix_socket> peer(unix_socket::endpoint(folder.path("a.sock")), "HTTP/1.1 200 OK\r\n\r\n");
     CHECK(ask_and_wait({.to = {peer.where()}, .request = request, .timeout = long_limit}).status == 200);
     CHECK(peer.seen() == request);
+}
+
+TEST_CASE("a unix socket with a full queue is tried again", "[proxy][ask]") {
+    crowded server;
+    SECTION("until there is room") {
+        reply got;
+        asio::co_spawn(server.context(), ask({.to = {server.where()}, .request = request, .timeout = long_limit}),
+                       [&](std::exception_ptr, reply value) { got = std::move(value); });
+        // It meets the full queue first: what is begun first runs first.
+        asio::post(server.context(), [&] { server.make_room(); });
+        server.context().run();
+        CHECK(got.fault.empty());
+        CHECK(got.status == 200);
+        CHECK(got.shortage == 0);
+    }
+    SECTION("or the time is over") {
+        CHECK(connect_and_wait({server.where()}, std::chrono::milliseconds(10)) == "no answer within 10ms");
+    }
+}
+
+TEST_CASE("want of descriptors is told from a fault of the peer", "[proxy][ask][shortage]") {
+    const test::temporary_folder folder;
+    const balancer::address_list addresses[] = {{tcp::endpoint(anywhere)},
+                                                {unix_socket::endpoint(folder.path("a.sock"))}};
+    for (const auto& to : addresses) {
+        asio::io_context context;
+        const asio::steady_timer own_descriptors(context);  // those of the loop itself
+        reply got;
+        {
+            const no_descriptors now;
+            asio::co_spawn(context, ask({.to = to, .request = request, .timeout = long_limit}),
+                           [&](std::exception_ptr, reply value) { got = std::move(value); });
+            context.run();
+        }
+        CHECK(got.shortage == EMFILE);
+        CHECK(got.fault == "too many open files");
+    }
+    const refusing nobody;
+    CHECK(ask_and_wait({.to = {nobody.where()}, .request = request, .timeout = long_limit}).shortage == 0);
 }
