@@ -64,7 +64,8 @@ void ctl_command::add_roll() {
     roll_
         ->add_option(
             "--exec", rolling_.command,
-            "For /bin/sh, such as 'systemctl restart app@{port}'; {address}, {host} and {port} are the server's")
+            "For /bin/sh, such as 'systemctl restart app@{port}'; {address}, {host} and {port} are the server's, "
+            "quoted for the shell: write them outside quotes")
         ->required();
     add_duration(*roll_, "--wait", wait_ms_, "For a server to answer, and to be up, after the command [60s]");
     add_duration(*roll_, "--drain-timeout", drain_ms_,

@@ -46,16 +46,6 @@ endpoint_status endpoint_of(const json::value& from) {
     return of;
 }
 
-// Host has to be an address of the machine that is asked, or it takes the question for a web page's.
-std::string host_of(const balancer::address_list& to) {
-    if (to.empty() || to.front().protocol().family() == AF_UNIX) return "localhost";
-    tcp::endpoint first;
-    first.resize(to.front().size());
-    std::memcpy(first.data(), to.front().data(), to.front().size());
-    const std::string text = first.address().to_string();
-    return first.address().is_v6() ? '[' + text + ']' : text;
-}
-
 std::string without_line_end(std::string text) {
     while (text.ends_with('\n')) text.pop_back();
     return text;
@@ -108,7 +98,9 @@ std::optional<std::string> ctl_client::ask_admin(const std::string& method, cons
                   .timeout = patience,
                   .max_content_bytes = max_status_bytes};
     if (what.to.empty()) return std::nullopt;
-    what.request = method + ' ' + path + " HTTP/1.1\r\nHost: " + host_of(what.to) + "\r\nConnection: close\r\n" +
+    // The listener takes any Host but its own for a web page's doing, and knows not by which name or address it is
+    // reached from elsewhere; it is always localhost to itself.
+    what.request = method + ' ' + path + " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n" +
                    (where_.token ? "Authorization: Bearer " + *where_.token + "\r\n" : "") +
                    (method == "POST" ? "Content-Length: 0\r\n\r\n" : "\r\n");
     reply answer = ask_and_wait(std::move(what));

@@ -29,13 +29,22 @@ void note_signal(int number) {
     stop_signal = number;
 }
 
+// What it was told to ignore (nohup) it goes on ignoring.
+void handle(int number, void (*handler)(int)) {
+    struct sigaction action {};
+    if (::sigaction(number, nullptr, &action) == 0 && action.sa_handler == SIG_IGN) return;
+    action = {};
+    action.sa_handler = handler;
+    ::sigaction(number, &action, nullptr);
+}
+
 void say(const std::string& line) {
     // At once, also into a pipe: the command writes to the same place.
     std::cout << line << std::endl;
 }
 
 bool gets_requests(const endpoint_status& one) {
-    return one.state == "up" || one.state == "slow start";
+    return one.state == "up" || one.state == "resting" || one.state == "slow start";
 }
 
 bool is(const endpoint_status& one, const char* why) {
@@ -225,9 +234,10 @@ std::string roll::await_up(const std::string& address) {
         const auto now = look(address, why);
         if (now) {
             why = now->reason;
-            up = now->state == "up";
+            const bool whole = now->share_percent == 100;
+            up = gets_requests(*now) && whole;
             // That ends by itself, however long it takes.
-            if (now->state == "slow start") {
+            if (gets_requests(*now) && !whole) {
                 until = steady_clock::now() + options_.wait;
                 if (!std::exchange(slow, true)) say(address + ": starts slowly");
             }
@@ -355,12 +365,16 @@ std::optional<std::string> command_for(const std::string& command, const std::st
 may_drain_result may_drain(const upstream_status& upstream, const std::string& address) {
     using verdict = may_drain_result::verdict;
     const auto own = std::ranges::find(upstream.endpoints, address, &endpoint_status::address);
-    // Who gets no requests is not missed.
-    if (own != upstream.endpoints.end() && !own->out_of_use.empty()) return {verdict::yes, {}};
+    // Who gets no requests, come what may, is not missed. One that is down or ejected may get them for want of better.
+    const auto never = [](const endpoint_status& one) {
+        return is(one, "draining") || is(one, "held down") || is(one, "unresolved");
+    };
+    if (own != upstream.endpoints.end() && never(*own)) return {verdict::yes, {}};
+    const bool last_resort = own != upstream.endpoints.end() && !own->out_of_use.empty();
     bool soon = false;
     for (const endpoint_status& other : upstream.endpoints) {
         if (other.address == address) continue;
-        if (gets_requests(other)) return {verdict::yes, {}};
+        if (gets_requests(other) || (last_resort && !never(other))) return {verdict::yes, {}};
         soon = soon || other.state == "passed over";
     }
     return {soon ? verdict::not_yet : verdict::no,
@@ -369,10 +383,10 @@ may_drain_result may_drain(const upstream_status& upstream, const std::string& a
 }
 
 int ctl_roll(const ctl_client& client, const roll_options& options) {
-    struct sigaction action {};
-    action.sa_handler = note_signal;
-    ::sigaction(SIGINT, &action, nullptr);
-    ::sigaction(SIGTERM, &action, nullptr);
+    for (const int number : {SIGINT, SIGTERM, SIGHUP}) handle(number, note_signal);
+    // Who reads the output may go away; the roll does not stop in the middle for it. A handler, for the command would
+    // inherit SIG_IGN.
+    handle(SIGPIPE, [](int) {});
     return roll(client, options).run();
 }
 

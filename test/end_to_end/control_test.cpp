@@ -173,6 +173,11 @@ TEST_CASE("ctl does what POST does, and prints the state", "[end_to_end][control
     CHECK(refused.status == 1);
     CHECK(refused.errors ==
           "weir ctl: cannot ask the admin listener at " + nobody.address() + ": connection refused\n");
+    // Whatever the address says to others, the listener is localhost to itself.
+    const scripted_origin admin(scripted_origin::answering(ok("{}")));
+    run_weir({"ctl", "--admin", admin.address(), "status"});
+    REQUIRE(admin.seen().size() == 1);
+    CHECK(admin.seen()[0].text("Host") == "localhost");
     CHECK(run_weir({"ctl"}).status > 1);
     CHECK(run_weir({"ctl", "drain", "app"}).status > 1);
 }

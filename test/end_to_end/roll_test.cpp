@@ -147,6 +147,29 @@ TEST_CASE("a roll stops where a server does not come back", "[end_to_end][ctl][r
     CHECK(state_of(weir, a.address()) == "up");
 }
 
+TEST_CASE("a roll does not end in the middle when nobody reads its output", "[end_to_end][ctl][roll]") {
+    const scripted_origin a(scripted_origin::answering(ok("a")));
+    const scripted_origin b(scripted_origin::answering(ok("b")));
+    weir_instance weir(configuration{.servers = {a.address(), b.address()}, .admin = true});
+    const temporary_folder folder;
+    // The first command waits until the reader has gone.
+    std::string line;
+    for (const auto& word :
+         roll_arguments(weir, {"--exec", "while [ ! -e " + folder.path("gone") + " ]; do sleep 0.05; done"}))
+        line += '\'' + word + "' ";
+    process both({"/bin/sh", "-c",
+                  "{ " + line + "; echo $? >" + folder.path("status") + "; } | { head -n 1; exec <&-; : >" +
+                      folder.path("gone") + "; }"});
+    both.wait();
+    REQUIRE(eventually([&] { return !read_file(folder.path("status")).empty(); }));
+    CHECK(read_file(folder.path("status")) == "0\n");
+    for (const scripted_origin* one : {&a, &b}) CHECK(state_of(weir, one->address()) == "up");
+
+    // The command itself is to be ended by a closed pipe as ever.
+    CHECK(roll(weir, {"--exec", "kill -PIPE $$"}).errors.find("the command was ended by signal 13") !=
+          std::string::npos);
+}
+
 TEST_CASE("a roll waits for what is under way, and says what it leaves", "[end_to_end][ctl][roll]") {
     gate finish;
     const scripted_origin a([&](origin_connection& one) {
@@ -180,10 +203,11 @@ TEST_CASE("a roll waits for what is under way, and says what it leaves", "[end_t
         finish.open();
         CHECK(slow.read_response().content == "a");
     }
-    SECTION("or until it is told to stop") {
+    SECTION("or until it is told to stop, or its terminal is gone") {
+        const int number = GENERATE(SIGTERM, SIGHUP);
         process ctl(roll_arguments(weir, {"--exec", "true"}));
         ctl.wait_for_output_line(a.address() + ": draining");
-        ctl.signal(SIGTERM);
+        ctl.signal(number);
         CHECK(ctl.wait() == 1);
         CHECK(ctl.errors().starts_with("weir ctl: " + a.address() + ": stopped\n"));
         CHECK(state_of(weir, a.address()) == "draining");

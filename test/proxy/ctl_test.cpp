@@ -15,7 +15,8 @@ upstream_status make_upstream(const std::vector<std::pair<const char*, const cha
     for (const auto& [address, state] : endpoints) {
         endpoint_status one{.address = address, .state = state};
         const std::string word = state;
-        if (word != "up" && word != "slow start" && word != "passed over") one.out_of_use.push_back(word);
+        if (word != "up" && word != "slow start" && word != "resting" && word != "passed over")
+            one.out_of_use.push_back(word);
         made.endpoints.push_back(one);
     }
     return made;
@@ -113,13 +114,25 @@ TEST_CASE("the last server that gets requests is not drained", "[proxy][ctl][rol
     };
     CHECK(may("up", {"up"}) == verdict::yes);
     CHECK(may("up", {"down", "slow start"}) == verdict::yes);
+    CHECK(may("up", {"down", "resting"}) == verdict::yes);
     CHECK(may("up", {"down", "draining", "held down", "ejected", "unresolved"}) == verdict::no);
     CHECK(may("up", {"down", "passed over"}) == verdict::not_yet);
     CHECK(may("passed over", {"down"}) == verdict::no);
     CHECK(may("up", {}) == verdict::no);
     // It gets none as it is.
-    CHECK(may("down", {"down"}) == verdict::yes);
-    CHECK(may("draining", {"up"}) == verdict::yes);
+    for (const char* own : {"draining", "held down", "unresolved"}) {
+        CHECK(may(own, {"up"}) == verdict::yes);
+        CHECK(may(own, {"draining"}) == verdict::yes);
+    }
+    // When all are down or ejected they are tried all the same.
+    for (const char* own : {"down", "ejected"}) {
+        CHECK(may(own, {"draining", "up"}) == verdict::yes);
+        CHECK(may(own, {"draining", "down"}) == verdict::yes);
+        CHECK(may(own, {"ejected"}) == verdict::yes);
+        CHECK(may(own, {"passed over"}) == verdict::yes);
+        CHECK(may(own, {"draining", "held down", "unresolved"}) == verdict::no);
+        CHECK(may(own, {}) == verdict::no);
+    }
     CHECK(may_drain(make_upstream({{"own", "up"}, {"other", "down"}}), "own").why_not.find("--force") !=
           std::string::npos);
 }
