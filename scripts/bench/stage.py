@@ -41,9 +41,9 @@ def alone():
         yield
 
 
-def prepare(weir):
-    """Installs what is missing and builds; gives the path of weir, which is built unless it is named."""
-    subprocess.run([os.path.join(ROOT, "scripts", "setup"), "bench"], check=True)
+def prepare(weir, packages="bench"):
+    """Installs what is missing of this group and builds; gives the path of weir, which is built unless it is named."""
+    subprocess.run([os.path.join(ROOT, "scripts", "setup"), packages], check=True)
     if not weir:
         subprocess.run([os.path.join(ROOT, "scripts", "build"), "release", "weir"], check=True)
         weir = os.path.join(ROOT, "build", "release", "weir")
