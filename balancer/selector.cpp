@@ -4,11 +4,8 @@
 
 namespace weir::balancer {
 
-namespace {
-
-// The endpoint of a sticky client, if it may have it now.
-const std::shared_ptr<endpoint>* own_endpoint(const upstream& among, clock::time_point now,
-                                              std::span<const std::uint32_t> tried, std::uint64_t address_hash) {
+const std::shared_ptr<endpoint>* sticky_endpoint(const upstream& among, clock::time_point now,
+                                                 std::span<const std::uint32_t> tried, std::uint64_t address_hash) {
     for (const upstream::member& m : among.members) {
         if (m.endpoint->address_hash() != address_hash) continue;
         const bool free = m.endpoint->usable(now) && std::ranges::find(tried, m.endpoint->id()) == tried.end();
@@ -17,12 +14,10 @@ const std::shared_ptr<endpoint>* own_endpoint(const upstream& among, clock::time
     return nullptr;
 }
 
-}  // namespace
-
 choice selector::choose(const upstream& among, clock::time_point now, std::span<const std::uint32_t> tried,
                         const affinity& request) {
     if (request.sticky) {
-        if (const auto* own = own_endpoint(among, now, tried, *request.sticky)) {
+        if (const auto* own = sticky_endpoint(among, now, tried, *request.sticky)) {
             if ((*own)->try_take_slot()) return {.endpoint = *own};
             return {.endpoint = nullptr, .wait_for = own->get(), .full = true};
         }

@@ -25,6 +25,10 @@ struct choice {
     bool full = false;  // with no endpoint: there are candidates, but none has a free slot
 };
 
+// The endpoint of a sticky client with this address_hash(), if it is usable and not `tried`; else null.
+const std::shared_ptr<endpoint>* sticky_endpoint(const upstream& among, clock::time_point now,
+                                                 std::span<const std::uint32_t> tried, std::uint64_t address_hash);
+
 class selector {
   public:
     // `start` staggers the workers.

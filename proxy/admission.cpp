@@ -1,7 +1,5 @@
 #include "proxy/admission.hpp"
 
-#include <algorithm>
-
 #include "proxy/worker.hpp"
 
 namespace weir::proxy {
@@ -24,9 +22,12 @@ awaitable<cause> admission::enter(std::span<const std::uint32_t> tried, const ba
         if (!chosen.full) co_return cause::no_endpoint;
         only = chosen.wait_for;
     } else {
-        only = sticky_endpoint(tried, request);
+        const auto now = coarse_now();
+        if (request.sticky) {
+            if (const auto* own = balancer::sticky_endpoint(upstream, now, tried, *request.sticky)) only = own->get();
+        }
         // Who could be served by nobody would only stand in the way.
-        if (!balancer::any_candidate(upstream, coarse_now(), tried)) co_return cause::no_endpoint;
+        if (!balancer::any_candidate(upstream, now, tried)) co_return cause::no_endpoint;
     }
     if (!upstream.settings.queue) co_return cause::queue_full;
     co_return co_await wait(tried, only);
@@ -54,17 +55,6 @@ awaitable<cause> admission::wait(std::span<const std::uint32_t> tried, const bal
     }
     if (given_up_) co_return cause::client_left;
     co_return got.displaced ? cause::queue_full : cause::queue_timeout;
-}
-
-// With somebody in front, the selector is not asked, so that this finds what a sticky client waits for.
-const balancer::endpoint* admission::sticky_endpoint(std::span<const std::uint32_t> tried,
-                                                     const balancer::affinity& request) const {
-    if (!request.sticky) return nullptr;
-    for (const balancer::upstream::member& m : via_.upstream->members) {
-        if (m.endpoint->address_hash() != *request.sticky) continue;
-        return std::ranges::find(tried, m.endpoint->id()) == tried.end() ? m.endpoint.get() : nullptr;
-    }
-    return nullptr;
 }
 
 void admission::give_up() {

@@ -38,8 +38,6 @@ class admission {
 
   private:
     awaitable<cause> wait(std::span<const std::uint32_t> tried, const balancer::endpoint* only);
-    const balancer::endpoint* sticky_endpoint(std::span<const std::uint32_t> tried,
-                                              const balancer::affinity& request) const;
 
     worker& worker_;
     const route& via_;
