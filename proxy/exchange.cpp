@@ -11,16 +11,6 @@
 
 namespace weir::proxy {
 
-namespace {
-
-// For waits that another task's own deadlines end.
-constexpr std::chrono::minutes long_wait{10};
-constexpr std::size_t buffers_at_once = 16;
-// Budget that other transfers give back wakes nobody, so a writer without room asks this often.
-constexpr std::chrono::milliseconds budget_poll{100};
-
-}  // namespace
-
 exchange::exchange(worker& on, inputs in)
     : worker_(on),
       in_(std::move(in)),
@@ -168,6 +158,11 @@ awaitable<void> exchange::relay() {
     report_.status = response_.status;
     if (response_.status < 400 && !http::is_safe(in_.request.method)) worker_.cache().invalidate(in_.cache_key);
     head_relayed_ = true;
+    if (!push_running_) {
+        // Nothing is repeated any more.
+        request_reader_.reset();
+        request_content_.reset();
+    }
     if (fetch_finished_ && response_bytes_) worker_.give_back_buffer(std::move(response_bytes_));
     report_.why = co_await relay_content();
     if (report_.why == cause::none) {
@@ -181,7 +176,6 @@ awaitable<void> exchange::relay() {
 awaitable<cause> exchange::relay_content() {
     http::content_reader reader(content_);
     std::array<std::string_view, buffers_at_once> buffers;
-    more_.prepare_remote();
     for (;;) {
         // One that only shut down its sending gets what is here.
         if (departed_ && !fetch_finished_) co_return cause::client_left;
@@ -195,6 +189,7 @@ awaitable<cause> exchange::relay_content() {
             if (why != cause::none || got.end) co_return why;
             reader.consume(got.bytes);
         }
+        more_.prepare_remote();
         if (reader.wait(more_)) {
             co_await more_.wait(long_wait);
             reader.cancel_wait();

@@ -106,6 +106,12 @@ class exchange final : http::wakeable {
     const exchange_report& report() const { return report_; }
 
   private:
+    // For waits that another task's own deadlines end.
+    static constexpr std::chrono::minutes long_wait{10};
+    static constexpr std::size_t buffers_at_once = 16;
+    // Budget that other transfers give back wakes nobody, so a writer without room asks this often.
+    static constexpr std::chrono::milliseconds budget_poll{100};
+
     // The phases: exchange.cpp.
     awaitable<void> run_phases();
     awaitable<cause> receive_request_content();

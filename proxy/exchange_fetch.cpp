@@ -20,8 +20,6 @@ constexpr unsigned max_interim_responses = 16;
 constexpr std::chrono::seconds longest_pause{60};
 // How long reading may have paused for a connection that is to serve again: what idle lives have to spare.
 constexpr std::chrono::milliseconds longest_unnoticed_pause{200};
-// Budget that other transfers give back wakes nobody, so a writer without room asks this often.
-constexpr std::chrono::milliseconds budget_poll{100};
 
 wall_time wall_now() {
     return std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now());

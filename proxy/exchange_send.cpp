@@ -10,14 +10,6 @@
 
 namespace weir::proxy {
 
-namespace {
-
-// For waits that another task's own deadlines end.
-constexpr std::chrono::minutes long_wait{10};
-constexpr std::size_t buffers_at_once = 16;
-
-}  // namespace
-
 // What the choice of an endpoint depends on.
 void exchange::find_affinity() {
     const conf::upstream_settings& settings = in_.route.upstream->settings;
@@ -38,7 +30,7 @@ awaitable<cause> exchange::send_request() {
                          .path = in_.path,
                          .request_id = in_.request_id,
                          .received = in_.received,
-                         .queued = std::chrono::floor<std::chrono::milliseconds>(report_.queue_duration),
+                         .queued = std::chrono::ceil<std::chrono::milliseconds>(report_.queue_duration),
                          .body = request.body,
                          .content_length = request.content_length,
                          .pass_expect = streams_from_begin(),
@@ -100,7 +92,6 @@ awaitable<void> exchange::push_request() {
 // What is left of it in memory and in the spool.
 awaitable<cause> exchange::push_kept() {
     std::array<std::string_view, buffers_at_once> buffers;
-    more_to_push_.prepare_remote();
     while (request_reader_ && request_reader_->position() < request_kept_bytes_) {
         const http::content_reader::view got = request_reader_->peek(buffers);
         if (got.state == http::content_state::broken) co_return cause::internal;
@@ -108,7 +99,9 @@ awaitable<cause> exchange::push_kept() {
         if (why != cause::none) co_return why;
         if (!connection_->stream().is_open()) co_return cause::send_failed;
         request_reader_->consume(got.bytes);
-        if (request_reader_->position() < request_kept_bytes_ && request_reader_->wait(more_to_push_)) {
+        if (request_reader_->position() == request_kept_bytes_) break;
+        more_to_push_.prepare_remote();
+        if (request_reader_->wait(more_to_push_)) {
             co_await more_to_push_.wait(long_wait);
             request_reader_->cancel_wait();
         }
