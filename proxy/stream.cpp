@@ -104,7 +104,7 @@ void stream::finish_later(pending& p, wait_status status) {
 void stream::on_events(std::uint32_t events) {
     if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
         ended_ = true;
-        if (on_end_) std::exchange(on_end_, nullptr)->wake();
+        tell_end();
     }
     if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) reading_.ready = true;
     if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) writing_.ready = true;
@@ -134,8 +134,21 @@ std::uint64_t stream::untaken_bytes() const {
 }
 
 void stream::watch_end(http::wakeable* on_end) {
-    on_end_ = on_end;
-    if (on_end_ && ended_) std::exchange(on_end_, nullptr)->wake();
+    set_watcher(on_end);
+    if (ended_) tell_end();
+}
+
+// Who watches waits, too: events must come though nobody reads or writes.
+void stream::set_watcher(http::wakeable* who) {
+    http::wakeable* const before = std::exchange(on_end_, who);
+    if (who && !before) ready_.wait_began();
+    if (before && !who) ready_.wait_ended();
+}
+
+void stream::tell_end() {
+    http::wakeable* const told = on_end_;
+    set_watcher(nullptr);
+    if (told) told->wake();
 }
 
 void stream::cancel_reading() {
@@ -146,6 +159,7 @@ void stream::cancel_reading() {
 void stream::close() {
     finish_later(reading_, wait_status::cancelled);
     finish_later(writing_, wait_status::cancelled);
+    set_watcher(nullptr);
     if (descriptor_ < 0) return;
     ready_.forget(*this);
     ::close(std::exchange(descriptor_, -1));

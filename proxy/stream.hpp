@@ -118,6 +118,8 @@ class stream final : readiness::watched {
     void finish(pending& p, wait_status status);  // at once
     void finish_later(pending& p, wait_status status);
     void on_events(std::uint32_t events) override;
+    void set_watcher(http::wakeable* who);
+    void tell_end();
 
     asio::io_context& context_;
     readiness& ready_;
