@@ -72,7 +72,8 @@ queue::waiter* queue::next_for(const upstream& of, const endpoint& free, clock::
 
 bool queue::offer(const upstream& of, const std::shared_ptr<endpoint>& free, clock::time_point now) {
     // Who waits under the configuration that is still in use waits for others than one that went with the old.
-    if (free->is(out_of_use::gone) || !free->has_free_slot()) return false;
+    if (free->is(out_of_use::gone) && !closed_.load()) return false;
+    if (!free->has_free_slot()) return false;
     std::lock_guard lock(mutex_);
     waiter* next = next_for(of, *free, now);
     if (!next || !free->try_take_slot()) return false;

@@ -71,6 +71,9 @@ class queue {
     // this endpoint, or would choose among it and others. True if somebody got it. Any thread.
     bool offer(const upstream& of, const std::shared_ptr<endpoint>& free, clock::time_point now);
 
+    // Its upstream is no longer in the configuration. Who waits goes to the endpoints that it had. The control thread.
+    void close() { closed_.store(true); }
+
     std::size_t waiting() const { return waiting_.load(); }
 
   private:
@@ -85,6 +88,7 @@ class queue {
     std::array<waiters, 3> lines_;               // by priority; the oldest in front
     std::chrono::milliseconds timeout_{10'000};  // as the last who joined had it
     std::atomic<std::size_t> waiting_{0};
+    std::atomic<bool> closed_{false};
 };
 
 // Gives back a slot of `one`: to who waits, if it may have it. Any thread.

@@ -49,7 +49,12 @@ std::vector<std::uint32_t> upstream_registry::put_to_use(const std::map<std::str
             gone.push_back(own.second->id());
             return true;
         });
-        known = used == now.end() ? known_.erase(known) : std::next(known);
+        if (used != now.end()) {
+            ++known;
+            continue;
+        }
+        known->second.queue->close();
+        known = known_.erase(known);
     }
     for (const auto& [name, used] : now) {
         const balancer::upstream& upstream = *used.upstream;
