@@ -60,8 +60,9 @@ void client_connection::start() {
     });
 }
 
+// A request that is here already, though nobody has read it, is answered.
 void client_connection::drain() {
-    if (driver_ == driver::waiting && !context_) stream_.close();
+    if (driver_ == driver::waiting && !context_ && stream_.is_quiet()) stream_.close();
 }
 
 // Idle for too long, or the head did not come in time.

@@ -59,8 +59,14 @@ int server::run() {
         logs_.stop();
         return 1;
     }
-    context_.run();
-    return exit_status_;
+    for (;;) {
+        try {
+            context_.run();
+            return exit_status_;
+        } catch (const std::exception& e) {
+            log::error("internal error: {}", e.what());
+        }
+    }
 }
 
 bool server::start() {
@@ -258,6 +264,7 @@ void server::apply(configuration next) {
         }
         listener = stays ? std::next(listener) : listeners_.erase(listener);
     }
+    if (before) warn_of_limits(settings);
     last_reload_failed_ = false;
     loaded_ = std::chrono::system_clock::now();
     if (before) {
@@ -279,18 +286,25 @@ void server::drain() {
     if (!current_) return finish(true);
     for (const auto& [address, listener] : listeners_) forget_listener(listener, address, true);
     listeners_.clear();
-    workers_draining_ = workers_.size();
-    for (const auto& worker : workers_) {
-        worker->drain([this] {
-            asio::post(context_, [this] {
-                if (--workers_draining_ == 0) finish(true);
-            });
-        });
-    }
+    drain_workers();
     drain_timer_.expires_after(current_->settings.drain_timeout);
     drain_timer_.async_wait([this](boost::system::error_code error) {
         if (!error) finish(false);
     });
+}
+
+void server::drain_workers() {
+    workers_draining_ = workers_.size();
+    for (const auto& worker : workers_) {
+        worker->drain([this] {
+            asio::post(context_, [this] {
+                if (--workers_draining_ != 0) return;
+                // A listener that closed may have given a connection to a worker that had nothing left.
+                if (services_.connections.load() != 0) return drain_workers();
+                finish(true);
+            });
+        });
+    }
 }
 
 // `clean`: nothing is under way any more. Otherwise what is under way ends with the process, as a lookup in getaddrinfo

@@ -72,6 +72,7 @@ class server {
     void raise_descriptor_limit();
     void set_connection_limit(const conf::settings& settings);
     void drain();
+    void drain_workers();
     void finish(bool clean);
     server_status gather() const;
     admin_calls admin_calls_of_this();

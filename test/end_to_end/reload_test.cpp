@@ -274,6 +274,26 @@ TEST_CASE("an idle weir stops at once", "[end_to_end][drain]") {
     CHECK(kept.rest_until_closed().empty());
 }
 
+TEST_CASE("requests that came before SIGTERM are answered", "[end_to_end][drain]") {
+    origin_and_weir under_test(scripted_origin::answering(ok("answered")), {.workers = 2});
+    weir_instance& weir = under_test.weir;
+    // All of this meets weir at once, in whatever order it looks.
+    auto known = weir.client();
+    CHECK(known.ask_get("/").content == "answered");
+    weir.program().signal(SIGSTOP);
+    known.send(get("/known"));
+    std::vector<raw_client> clients;
+    for (int i = 0; i < 20; ++i) {
+        clients.push_back(weir.client());
+        clients.back().send(get("/new"));
+    }
+    weir.program().signal(SIGTERM);
+    weir.program().signal(SIGCONT);
+    CHECK(known.read_response().content == "answered");
+    for (raw_client& client : clients) CHECK(client.read_response().content == "answered");
+    CHECK(weir.program().wait() == 0);
+}
+
 TEST_CASE("a port in use is a clear sentence and status 1", "[end_to_end][start]") {
     const scripted_origin busy(scripted_origin::answering(ok("")));
     const temporary_folder folder;
