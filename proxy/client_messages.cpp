@@ -33,15 +33,17 @@ awaitable<cause> client_connection::wait_taken() {
         co_return waited == wait_status::ready ? cause::none : cause::client_left;
     }
     const std::uint64_t least = *settings.min_rate_bytes;
-    const std::chrono::milliseconds limit = std::min(patience, rate_floor::window);
+    std::chrono::milliseconds nothing_for{0};
     for (;;) {
+        const std::chrono::milliseconds limit = std::min(patience - nothing_for, rate_floor::window);
         const std::uint64_t before = stream_.untaken_bytes();
         const steady::time_point began = coarse_now();
         const wait_status waited = co_await stream_.wait_writable(limit);
         if (waited == wait_status::cancelled) co_return cause::client_left;
         const std::uint64_t taken = before - std::min(before, stream_.untaken_bytes());
         context_->sending_rate.moved(taken);
-        const bool stalled = waited == wait_status::late && taken == 0 && limit == patience;
+        nothing_for = taken == 0 ? nothing_for + limit : std::chrono::milliseconds(0);
+        const bool stalled = waited == wait_status::late && nothing_for >= patience;
         if (stalled || context_->sending_rate.too_slow(coarse_now() - began, least)) co_return cause::client_stalled;
         if (waited == wait_status::ready) co_return cause::none;
     }

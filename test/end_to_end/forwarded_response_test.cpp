@@ -292,13 +292,15 @@ TEST_CASE("a response that stops in the middle is given up and cut", "[end_to_en
 
 TEST_CASE("a client that takes nothing is dropped", "[end_to_end][forwarding][timeout]") {
     const std::string content = noise(30 * 1024 * 1024);
+    const std::string limits = GENERATE("write_timeout: 300ms", "write_timeout: 300ms, min_rate: 1KiB/s");
+    CAPTURE(limits);
     const origin_and_weir under_test(
         [&](origin_connection& one) {
             one.read_request();
             one.stream().try_send(ok(content));
             one.wait_for_end();
         },
-        {.top = "client: {write_timeout: 300ms}\n", .admin = true});
+        {.top = "client: {" + limits + "}\n", .admin = true});
     auto client = under_test.weir.client();
     client.send(get("/"));
     under_test.origin.wait_for_requests(1);
