@@ -13,12 +13,8 @@ awaitable<cause> admission::enter(std::span<const std::uint32_t> tried, const ba
     const balancer::endpoint* only = nullptr;
     // Nobody overtakes a queue.
     if (upstream.queue->waiting() == 0) {
-        balancer::choice chosen = worker_.choose(upstream, tried, request);
-        if (chosen.endpoint) {
-            endpoint_ = std::move(chosen.endpoint);
-            holds_slot_ = true;
-            co_return cause::none;
-        }
+        const balancer::choice chosen = choose(tried, request);
+        if (chosen.endpoint) co_return cause::none;
         if (!chosen.full) co_return cause::no_endpoint;
         only = chosen.wait_for;
     } else {
@@ -30,7 +26,18 @@ awaitable<cause> admission::enter(std::span<const std::uint32_t> tried, const ba
         if (!balancer::any_candidate(upstream, now, tried)) co_return cause::no_endpoint;
     }
     if (!upstream.settings.queue) co_return cause::queue_full;
-    co_return co_await wait(tried, only);
+    const cause outcome = co_await wait(tried, only);
+    if (outcome != cause::queue_full || given_up_) co_return outcome;
+    // Those who wait may all want a server that hangs (sticky clients do), and others be free. They were asked first.
+    balancer::offer_free_slots(upstream, coarse_now());
+    co_return choose(tried, request).endpoint ? cause::none : cause::queue_full;
+}
+
+balancer::choice admission::choose(std::span<const std::uint32_t> tried, const balancer::affinity& request) {
+    balancer::choice chosen = worker_.choose(*via_.upstream, tried, request);
+    endpoint_ = chosen.endpoint;
+    holds_slot_ = endpoint_ != nullptr;
+    return chosen;
 }
 
 awaitable<cause> admission::wait(std::span<const std::uint32_t> tried, const balancer::endpoint* only) {
@@ -44,7 +51,13 @@ awaitable<cause> admission::wait(std::span<const std::uint32_t> tried, const bal
     if (upstream.queue->join(place, limits, began) == balancer::queue::joined::full) co_return cause::queue_full;
     // A slot that came free before this one was in the queue was offered to nobody.
     balancer::offer_free_slots(upstream, began);
-    co_await served_.wait(left);
+    try {
+        co_await served_.wait(left);
+    } catch (const std::bad_alloc&) {
+        if (const auto got = upstream.queue->leave(place); got.granted)
+            balancer::release_slot(upstream, got.granted, began);
+        throw;
+    }
     balancer::queue::outcome got = upstream.queue->leave(place);
     waited_ += std::chrono::duration_cast<std::chrono::microseconds>(steady::now() - began);
     if (got.granted) {

@@ -37,6 +37,8 @@ class admission {
     std::chrono::microseconds waited() const { return waited_; }
 
   private:
+    // Takes the slot of what was chosen, if there is one.
+    balancer::choice choose(std::span<const std::uint32_t> tried, const balancer::affinity& request);
     awaitable<cause> wait(std::span<const std::uint32_t> tried, const balancer::endpoint* only);
 
     worker& worker_;

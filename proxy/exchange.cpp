@@ -141,10 +141,7 @@ awaitable<void> exchange::relay() {
     const bool has_content = http::may_have_content(response_.status, in_.request.method);
     out_.clear();
     append_response_fields(response_, route, response_time_, out_);
-    const auto& sticky = in_.route.upstream->settings.sticky_cookie;
-    const std::uint64_t server = report_.endpoint->address_hash();
-    if (sticky && affinity_.sticky != server)
-        balancer::append_sticky_cookie(*sticky, server, in_.from.scheme == "https", out_);
+    append_sticky_cookie(out_);
     append_cache_status(out_);
     response_start start{.status = response_.status,
                          .reason = response_.reason,
@@ -209,6 +206,7 @@ awaitable<void> exchange::tunnel() {
     in_.client.watch_departure(nullptr);
     std::string fields;
     append_response_fields(response_, *in_.route.settings, response_time_, fields);
+    append_sticky_cookie(fields);
     fields += "Connection: Upgrade\r\nUpgrade: websocket\r\n";
     report_.status = 101;
     report_.tunnelled = true;
@@ -283,15 +281,36 @@ awaitable<void> exchange::answer_stale(cause why) {
     in_.client.abort();
 }
 
+// The task says itself when it has ended. Throws, and then it never began.
+void exchange::run_beside(bool& running, awaitable<void> (exchange::*task)()) {
+    running = true;
+    try {
+        worker_.tasks().spawn((this->*task)());
+    } catch (...) {
+        running = false;
+        throw;
+    }
+}
+
 // Waits for the tasks beside run(). What will be stored is read to its end, whoever has left; all else is broken off.
 awaitable<void> exchange::settle() {
     if (pull_running_ && !storable_) connection_->stream().close();
+    if (!departed_) departed_at_ = steady::now();
+    departed_ = true;
     while (pull_running_) co_await pull_ended_.wait(long_wait);
     co_await end_push();
     in_.client.watch_departure(nullptr);
     finish_fetch(false);
     if (connection_) response_bytes_ = connection_->end();
     if (response_bytes_) worker_.give_back_buffer(std::move(response_bytes_));
+}
+
+// For a client that does not have that of this endpoint already.
+void exchange::append_sticky_cookie(std::string& fields) const {
+    const auto& name = in_.route.upstream->settings.sticky_cookie;
+    const std::uint64_t server = report_.endpoint->address_hash();
+    if (name && affinity_.sticky != server)
+        balancer::append_sticky_cookie(*name, server, in_.from.scheme == "https", fields);
 }
 
 // RFC 9211. What an upstream cache said stays in front of ours.

@@ -123,9 +123,11 @@ class exchange final : http::wakeable {
     bool may_answer_stale(cause why) const;
     awaitable<void> answer_stale(cause why);
     awaitable<void> settle();
+    void run_beside(bool& running, awaitable<void> (exchange::*task)());
     void wake() noexcept override { depart(); }
     void depart() noexcept;
     void count_saved_time();
+    void append_sticky_cookie(std::string& fields) const;
     void append_cache_status(std::string& fields) const;
     void store_response();
 
@@ -158,7 +160,7 @@ class exchange final : http::wakeable {
 
     const conf::timeout_settings& timeouts() const { return in_.route.settings->timeouts; }
     upstream_metrics& upstream_counters() const;
-    bool streams_from_begin() const { return request_streams_ && request_content_->size() == 0 && !content_lost_; }
+    bool streams_from_begin() const { return request_streams_ && !content_lost_ && request_content_->size() == 0; }
     bool idempotent() const { return http::is_idempotent(in_.request.method); }
 
     worker& worker_;

@@ -67,8 +67,7 @@ awaitable<cause> exchange::send_request() {
         request_reader_.reset();
         co_return cause::none;
     }
-    push_running_ = true;
-    worker_.tasks().spawn(push_request());
+    run_beside(push_running_, &exchange::push_request);
     co_return cause::none;
 }
 
@@ -133,6 +132,9 @@ awaitable<cause> exchange::push_streamed() {
         }
         if (got.status != content_status::some) co_return cause::client_left;
         content_lost_ = true;
+        // What was kept to be sent again makes room for others.
+        request_reader_.reset();
+        request_content_.reset();
         request_content_bytes_ += got.bytes;
         if (client.max_content_bytes && request_content_bytes_ > *client.max_content_bytes)
             co_return cause::content_too_large;

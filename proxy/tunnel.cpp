@@ -1,6 +1,9 @@
 #include "proxy/tunnel.hpp"
 
+#include <exception>
+
 #include "proxy/event.hpp"
+#include "proxy/finally.hpp"
 #include "proxy/worker.hpp"
 
 namespace weir::proxy {
@@ -27,8 +30,14 @@ awaitable<bool> send_all(stream& to, std::string_view bytes, shared_state& state
     co_return true;
 }
 
-// One direction, to its end.
+// One direction, to its end. When that comes by an exception both streams are closed, so that the other ends too.
 awaitable<void> relay_direction(worker& on, tunnel_end from, stream& to, shared_state& state) {
+    bool closes_both = true;
+    const finally closed([&] {
+        if (!closes_both) return;
+        from.stream.close();
+        to.close();
+    });
     bool good = co_await send_all(to, from.unread, state);
     const auto block = http::block::make(http::block::usual_capacity, nullptr);
     for (unsigned turns = 1; good; ++turns) {
@@ -36,6 +45,7 @@ awaitable<void> relay_direction(worker& on, tunnel_end from, stream& to, shared_
         const io_result read = from.stream.try_read({block->data(), block->capacity()});
         if (read.status == io_status::end) {
             to.shutdown_sending();
+            closes_both = false;
             co_return;
         }
         if (read.status == io_status::again) {
@@ -47,15 +57,15 @@ awaitable<void> relay_direction(worker& on, tunnel_end from, stream& to, shared_
         }
         good = read.status == io_status::ok && co_await send_all(to, {block->data(), read.bytes}, state);
     }
-    from.stream.close();
-    to.close();
 }
 
 awaitable<void> relay_and_tell(worker& on, tunnel_end from, stream& to, shared_state& state, event& ended,
                                bool& running) {
+    const finally told([&] {
+        running = false;
+        ended.wake();
+    });
     co_await relay_direction(on, from, to, state);
-    running = false;
-    ended.wake();
 }
 
 }  // namespace
@@ -65,10 +75,16 @@ awaitable<void> run_tunnel(worker& on, tunnel_end client, tunnel_end endpoint, s
     event ended(on.context(), on.inbox());
     bool running = true;
     on.tasks().spawn(relay_and_tell(on, endpoint, client.stream, state, ended, running));
-    co_await relay_direction(on, client, endpoint.stream, state);
+    std::exception_ptr failure;
+    try {
+        co_await relay_direction(on, client, endpoint.stream, state);
+    } catch (...) {
+        failure = std::current_exception();
+    }
     while (running) co_await ended.wait(idle_limit);
     client.stream.close();
     endpoint.stream.close();
+    if (failure) std::rethrow_exception(failure);
 }
 
 }  // namespace weir::proxy

@@ -21,7 +21,12 @@ std::uint64_t memory_budget::free_bytes() const {
 }
 
 block_ptr block::make(std::uint32_t capacity, memory_budget* budget) {
-    void* memory = ::operator new(sizeof(block) + capacity);
+    const std::uint64_t charge = sizeof(block) + capacity;
+    void* memory = ::operator new(charge, std::nothrow);
+    if (!memory) {
+        if (budget) budget->give_back(charge);
+        throw std::bad_alloc();
+    }
     return block_ptr(::new (memory) block(capacity, budget));
 }
 

@@ -47,7 +47,8 @@ TEST_CASE("a sticky client stays with its server, over reload and restart", "[en
             CAPTURE(cookie);
             CHECK(first.text("Set-Cookie").find("; Path=/; HttpOnly; SameSite=Lax") != std::string::npos);
             CHECK(cookie.size() == std::string("srv=").size() + 16);
-            CHECK(cookie.find("127") == std::string::npos);
+            // Not the address: digits alone.
+            CHECK(cookie.find_first_not_of("0123456789abcdef", 4) == std::string::npos);
             server_by_cookie[cookie] = first.content;
         }
         CHECK(server_by_cookie.size() == 4);
@@ -144,17 +145,25 @@ TEST_CASE("with balance: least_requests a busy server gets fewer", "[end_to_end]
 }
 
 TEST_CASE("a server that answers 503 is left alone while there are others", "[end_to_end][balancing]") {
+    const std::string retry_after = GENERATE("60", "Thu, 31 Dec 2099 23:59:59 GMT");
+    CAPTURE(retry_after);
     const scripted_origin unavailable(scripted_origin::answering(
-        "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 60\r\nContent-Length: 4\r\n\r\nbusy"));
+        "HTTP/1.1 503 Service Unavailable\r\nRetry-After: " + retry_after + "\r\nContent-Length: 4\r\n\r\nbusy"));
     const scripted_origin fine(scripted_origin::answering(ok("fine")));
     configuration parts;
     parts.servers = {unavailable.address(), fine.address()};
     parts.route = no_cache;
-    const weir_instance weir(parts);
+    parts.admin = true;
+    weir_instance weir(parts);
     unsigned refused = 0;
     for (int i = 0; i < 10; ++i) refused += weir.ask_get("/").status == 503;
     CHECK(refused == 1);
     CHECK(unavailable.requests() == 1);
+    weir.program().wait_for_error_line("app: " + unavailable.address() + " rests: it answered 503");
+    // It is up.
+    CHECK(weir.ask_admin("/metrics")
+              .content.find("weir_endpoint_up{upstream=\"app\",endpoint=\"" + unavailable.address() + "\"} 1\n") !=
+          std::string::npos);
 }
 
 TEST_CASE("a server alone that answers 503 is still asked", "[end_to_end][balancing]") {
@@ -202,6 +211,57 @@ TEST_CASE("one 503 does not move the server's sticky clients", "[end_to_end][sti
     CHECK(weir.ask_get("/busy", cookie).status == 503);
     CHECK(weir.ask_get("/", cookie).content == "busy");
     for (int i = 0; i < 4; ++i) CHECK(weir.ask_get("/").content == "0");
+}
+
+TEST_CASE("sticky clients of a busy server do not keep others from a free one", "[end_to_end][sticky][queue]") {
+    gate let_go;
+    const numbered_origins others(1);
+    const scripted_origin busy([&](origin_connection& one) {
+        for (;;) {
+            if (one.read_request().target == "/hold") let_go.wait();
+            one.send(ok("busy"));
+        }
+    });
+    configuration parts =
+        others.parts("    sticky: cookie:srv\n    max_in_flight: 1\n    queue: {length: 1, timeout: 60s}\n");
+    parts.servers.push_back(busy.address());
+    parts.admin = true;
+    const weir_instance weir(parts);
+    response mine = weir.ask_get("/");
+    while (mine.content != "busy") mine = weir.ask_get("/");
+    const std::string cookie = "Cookie: " + pair_of(mine) + "\r\n";
+    auto first = weir.client();
+    first.send(get("/hold", cookie));
+    REQUIRE(eventually([&] { return busy.last().target == "/hold"; }));
+    auto second = weir.client();
+    second.send(get("/", cookie));
+    REQUIRE(eventually([&] {
+        return weir.ask_admin("/metrics").content.find("weir_queue_length{upstream=\"app\"} 1\n") != std::string::npos;
+    }));
+    for (int i = 0; i < 3; ++i) CHECK(weir.ask_get("/").content == "0");
+    CHECK(weir.ask_get("/", cookie).status == 503);
+    let_go.open();
+    CHECK(first.read_response().content == "busy");
+    CHECK(second.read_response().content == "busy");
+}
+
+TEST_CASE("a WebSocket's client gets its sticky cookie", "[end_to_end][sticky][upgrade]") {
+    const origin_and_weir under_test(
+        [](origin_connection& one) {
+            one.read_request();
+            one.send("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n");
+            one.wait_for_end();
+        },
+        {.upstream = "    sticky: cookie:srv\n"});
+    const std::string handshake =
+        "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    const response first = under_test.weir.ask_get("/", handshake);
+    REQUIRE(first.status == 101);
+    REQUIRE(pair_of(first).starts_with("srv="));
+    const response again = under_test.weir.ask_get("/", handshake + "Cookie: " + pair_of(first) + "\r\n");
+    CHECK(again.status == 101);
+    CHECK_FALSE(again.has("Set-Cookie"));
 }
 
 }  // namespace weir::test

@@ -1,7 +1,11 @@
 // Admission: endpoints get no more than they can do, the rest waits in line or is told so, and who has left does not.
+#include <atomic>
 #include <catch2/catch.hpp>
+#include <chrono>
 #include <optional>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include "test/end_to_end/origin_and_weir.hpp"
 
@@ -133,8 +137,12 @@ TEST_CASE("a higher priority goes first", "[end_to_end][queue][priority]") {
 TEST_CASE("a client that leaves the queue is never served", "[end_to_end][queue][departure]") {
     gate let_go;
     const bool reset = GENERATE(false, true);
-    CAPTURE(reset);
-    const origin_and_weir under_test(holding(let_go), one_slot("{length: 10, timeout: 60s}"));
+    // With more than one, who waits may be all that its worker has to do.
+    const unsigned workers = GENERATE(1U, 3U);
+    CAPTURE(reset, workers);
+    configuration parts = one_slot("{length: 10, timeout: 60s}");
+    parts.workers = workers;
+    const origin_and_weir under_test(holding(let_go), parts);
     auto first = under_test.weir.client();
     first.send(get("/hold"));
     under_test.origin.wait_for_requests(1);
@@ -213,6 +221,97 @@ TEST_CASE("a slot is given back however an exchange ends", "[end_to_end][queue]"
     const response got = under_test.weir.ask_get("/fine");
     CHECK(got.status == 200);
     CHECK(got.content == "fine");
+}
+
+TEST_CASE("after an outage nobody is served who has gone", "[end_to_end][queue][departure]") {
+    gate back;
+    const origin_and_weir under_test(holding(back), one_slot("{length: 100, timeout: 60s}"));
+    auto first = under_test.weir.client();
+    first.send(get("/hold"));
+    under_test.origin.wait_for_requests(1);
+    {
+        std::vector<raw_client> gone;
+        for (int i = 0; i < 50; ++i) {
+            gone.push_back(under_test.weir.client());
+            gone.back().send(get("/gone"));
+        }
+        CHECK(waiting(under_test.weir, 50));
+        auto patient = under_test.weir.client();
+        patient.send(get("/patient"));
+        CHECK(waiting(under_test.weir, 51));
+        gone.clear();
+        CHECK(waiting(under_test.weir, 1));
+        back.open();
+        CHECK(patient.read_response().content == "/patient");
+    }
+    CHECK(first.read_response().content == "/hold");
+    CHECK(under_test.origin.requests() == 2);
+}
+
+TEST_CASE("more than can be done is answered or refused, never passed on", "[end_to_end][queue][overload]") {
+    std::atomic<int> at_once{0};
+    std::atomic<int> most{0};
+    configuration parts;
+    parts.upstream = "    max_in_flight: 3\n    queue: {length: 20, timeout: 100ms}\n    retry: off\n";
+    parts.route = no_cache;
+    parts.workers = 2;
+    const origin_and_weir under_test(
+        [&](origin_connection& one) {
+            for (;;) {
+                one.read_request();
+                const int now = ++at_once;
+                for (int known = most; now > known && !most.compare_exchange_weak(known, now);) {
+                }
+                std::this_thread::sleep_for(std::chrono::milliseconds(5));
+                --at_once;
+                one.send(ok("done"));
+            }
+        },
+        parts);
+    int done = 0;
+    int refused = 0;
+    for (int wave = 0; wave < 5; ++wave) {
+        std::vector<raw_client> clients;
+        for (int i = 0; i < 60; ++i) {
+            clients.push_back(under_test.weir.client());
+            clients.back().send(get("/"));
+        }
+        for (raw_client& client : clients) {
+            const response got = client.read_response();
+            CAPTURE(got.status);
+            const bool well = got.status == 200 && got.content == "done";
+            CHECK((well || (got.status == 503 && got.text("Retry-After") == "1")));
+            well ? ++done : ++refused;
+        }
+    }
+    CHECK(done > 0);
+    CHECK(refused > 0);
+    CHECK(done + refused == 300);
+    CHECK(under_test.origin.requests() == static_cast<std::size_t>(done));
+    CHECK(most <= 3);
+    for (int i = 0; i < 5; ++i) CHECK(under_test.weir.ask_get("/").status == 200);
+}
+
+TEST_CASE("who waits for an upstream that a reload renames is served", "[end_to_end][queue][reload]") {
+    gate let_go;
+    scripted_origin origin(holding(let_go));
+    configuration parts = one_slot("{length: 10, timeout: 60s}");
+    parts.servers = {origin.address()};
+    weir_instance weir(parts);
+    auto first = weir.client();
+    first.send(get("/hold"));
+    origin.wait_for_requests(1);
+    auto second = weir.client();
+    second.send(get("/second"));
+    CHECK(waiting(weir, 1));
+    std::string renamed = parts.yaml();
+    for (std::size_t at = 0; (at = renamed.find("app", at)) != std::string::npos; at += 3)
+        renamed.replace(at, 3, "web");
+    CHECK(weir.reload(renamed).find("reloaded") != std::string::npos);
+    let_go.open();
+    CHECK(first.read_response().content == "/hold");
+    CHECK(second.read_response().content == "/second");
+    CHECK(weir.ask_get("/third").content == "/third");
 }
 
 }  // namespace weir::test
