@@ -3,6 +3,7 @@
 
 #include "proxy/exchange.hpp"
 #include "proxy/finally.hpp"
+#include "proxy/http/date.hpp"
 #include "proxy/http/framing.hpp"
 #include "proxy/worker.hpp"
 
@@ -197,10 +198,13 @@ awaitable<cause> exchange::receive_response_head() {
     co_return cause::bad_response;
 }
 
-// An endpoint that says that it cannot serve is left alone for as long as it asks, while there are others.
+// An endpoint that says that it cannot serve is left alone for as long as it asks, while there are others (RFC 9110
+// section 10.2.3).
 void exchange::heed_unavailable() {
     const std::string_view field = response_.fields.value(http::field_id::retry_after);
-    const std::chrono::seconds asked = cache::parse_delta_seconds(field).value_or(refused_pause);
+    std::chrono::seconds asked = cache::parse_delta_seconds(field).value_or(refused_pause);
+    const auto now = std::chrono::floor<std::chrono::seconds>(response_time_);
+    if (const auto date = http::parse_date(field, now)) asked = *date - now;
     report_.endpoint->let_rest(steady::now(), std::clamp(asked, refused_pause, longest_pause));
 }
 
@@ -255,8 +259,7 @@ awaitable<cause> exchange::receive_first_content() {
         }
         break;
     }
-    pull_running_ = true;
-    worker_.tasks().spawn(pull_response());
+    run_beside(pull_running_, &exchange::pull_response);
     co_return cause::none;
 }
 
@@ -300,7 +303,12 @@ awaitable<void> exchange::pull_response() {
         pull_running_ = false;
         pull_ended_.wake();
     });
-    co_await pull_content();
+    try {
+        co_await pull_content();
+    } catch (const std::exception& e) {
+        // Who relays it must see that no more will come.
+        log::error("internal error: {}", e.what());
+    }
     finish_fetch(content_->state() == http::content_state::complete);
 }
 

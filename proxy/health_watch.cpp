@@ -114,12 +114,14 @@ void health_watch::watch(const std::map<std::string, upstream_in_use>& upstreams
         gone->timer.cancel();
         gone->endpoint->set(out_of_use::unhealthy, false, clock::now());
     }
-    std::erase_if(ejected_why_, [&](const auto& known) {
+    const auto gone = [&](std::uint32_t id) {
         return std::ranges::none_of(watched_, [&](const auto& w) {
             return std::ranges::any_of(w.second.upstream->members,
-                                       [&](const auto& m) { return m.endpoint->id() == known.first; });
+                                       [&](const auto& m) { return m.endpoint->id() == id; });
         });
-    });
+    };
+    std::erase_if(ejected_why_, [&](const auto& known) { return gone(known.first); });
+    std::erase_if(resting_, gone);
     schedule_tick();
 }
 
@@ -167,8 +169,8 @@ void health_watch::schedule_tick() {
     tick_timer_.expires_after(between_ticks);
     tick_timer_.async_wait([this](boost::system::error_code error) {
         if (error || watched_.empty()) return;
-        tick();
         schedule_tick();
+        tick();
     });
 }
 
@@ -176,6 +178,7 @@ void health_watch::tick() {
     const auto now = clock::now();
     for (auto& [id, one] : watched_) {
         eject(one, now);
+        note_rest(one, now);
         const balancer::upstream& upstream = *one.upstream;
         const bool up = std::ranges::any_of(upstream.members, [](const auto& m) { return m.endpoint->in_use(); });
         if (up != std::exchange(one.any_up, up)) {
@@ -205,6 +208,18 @@ void health_watch::eject(watched& one, clock::time_point now) {
         } else {
             ejected_why_.erase(change.id);
             log::info("{}: {} takes requests again: {}", upstream.name, endpoint.name(), change.reason);
+        }
+    }
+}
+
+void health_watch::note_rest(const watched& one, clock::time_point now) {
+    for (const auto& m : one.upstream->members) {
+        const balancer::endpoint& endpoint = *m.endpoint;
+        if (endpoint.rests(now)) {
+            if (resting_.insert(endpoint.id()).second)
+                log::info("{}: {} rests: it answered 503", one.upstream->name, endpoint.name());
+        } else if (resting_.erase(endpoint.id()) != 0) {
+            log::info("{}: {} gets its share again", one.upstream->name, endpoint.name());
         }
     }
 }

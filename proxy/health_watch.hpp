@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "balancer/outlier.hpp"
@@ -49,6 +50,7 @@ class health_watch {
     void schedule_tick();
     void tick();
     void eject(watched& one, balancer::clock::time_point now);
+    void note_rest(const watched& one, balancer::clock::time_point now);
 
     asio::io_context& control_;
     task_group tasks_;
@@ -56,6 +58,7 @@ class health_watch {
     std::map<std::uint32_t, std::shared_ptr<checked>> checked_;  // by endpoint id
     std::map<std::uint32_t, watched> watched_;                   // by upstream id
     std::map<std::uint32_t, std::string> ejected_why_;           // by endpoint id
+    std::set<std::uint32_t> resting_;                            // endpoint ids, as of the last tick
 };
 
 }  // namespace weir::proxy

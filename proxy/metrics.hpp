@@ -116,7 +116,7 @@ struct alignas(64) worker_metrics {
     gauge connections_active;
     gauge connections_tunnelling;
     counter connections_accepted;
-    counter connections_refused;  // over client.max_connections
+    counter connections_refused;  // over client.max_connections, or for want of descriptors or memory
     std::array<counter, cache_metric_count> cache_outcomes;
     counter client_bytes_received;
     counter client_bytes_sent;

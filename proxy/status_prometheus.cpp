@@ -162,7 +162,7 @@ void write_clients(exposition& out) {
     connections("tunnelling", &metrics::connections_tunnelling);
     out.total_of("weir_client_connections_accepted_total", &metrics::connections_accepted, "Connections accepted.");
     out.total_of("weir_client_connections_refused_total", &metrics::connections_refused,
-                 "Connections closed because there were client.max_connections already.");
+                 "Connections closed because there were client.max_connections, or no descriptor or memory.");
     out.metric("weir_client_bytes_total", "counter", "Bytes exchanged with clients, heads included.");
     out.sample({{"direction", "received"}},
                out.total([](const metrics& m) { return m.client_bytes_received.value(); }));
@@ -193,7 +193,7 @@ void write_endpoints(exposition& out, const server_status& status) {
     };
     using e = endpoint_status;
     each("weir_endpoint_up", "gauge", "1 if requests are sent to the endpoint, else 0.",
-         [](const e& endpoint) { return endpoint.state == "up" || endpoint.state == "slow start" ? 1 : 0; });
+         [](const e& endpoint) { return endpoint.out_of_use.empty() && endpoint.state != "passed over" ? 1 : 0; });
     out.metric("weir_endpoint_out_of_use", "gauge", "1 if this reason keeps requests from the endpoint, else 0.");
     for (const upstream_status& upstream : status.upstreams)
         for (const e& endpoint : upstream.endpoints)
