@@ -1,4 +1,6 @@
 // What the machine gives runs out: weir says so, stays up, and serves again when there is more. And what doctor says.
+#include <sys/resource.h>
+
 #include <catch2/catch.hpp>
 #include <memory>
 #include <string>
@@ -118,6 +120,29 @@ TEST_CASE("doctor says OK to what fits, and names the line to change for what do
     CHECK(refused.status == 1);
     CHECK(refused.errors.find("did you mean \"workers\"?") != std::string::npos);
     CHECK(refused.output.empty());
+}
+
+TEST_CASE("the soft limit of open files is raised to the hard one", "[end_to_end][limits]") {
+    rlimit own{};
+    REQUIRE(::getrlimit(RLIMIT_NOFILE, &own) == 0);
+    const rlimit low{64, own.rlim_max};
+    REQUIRE(::setrlimit(RLIMIT_NOFILE, &low) == 0);
+    const origin_and_weir pair(scripted_origin::answering(ok("hello")), {.admin = true});
+    REQUIRE(::setrlimit(RLIMIT_NOFILE, &own) == 0);
+    CHECK(pair.weir.ask_admin("/metrics").content.find("process_max_fds " + std::to_string(own.rlim_max) + "\n") !=
+          std::string::npos);
+}
+
+TEST_CASE("a spool that cannot be opened is said", "[end_to_end][limits][spool]") {
+    const std::string page = noise(8 << 20);
+    origin_and_weir pair(scripted_origin::answering(ok(page)),
+                         {.route = no_cache, .top = "buffering: {memory_max: 1MiB, spool_dir: /nowhere/at/all}\n"});
+    auto slow = pair.weir.client();
+    slow.send(get("/"));
+    const auto line = pair.weir.program().wait_for_error_line("/nowhere/at/all cannot be opened");
+    CAPTURE(line);
+    CHECK(line.find("No such file or directory") != std::string::npos);
+    CHECK(sha256(slow.read_response().content) == sha256(page));
 }
 
 }  // namespace weir::test

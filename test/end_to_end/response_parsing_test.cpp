@@ -256,4 +256,41 @@ TEST_CASE("an endpoint that says nothing is a 504, one that closes a 502", "[end
     CHECK(under_test.origin.requests() == 2);
 }
 
+TEST_CASE("a route's own timeouts go before its upstream's", "[end_to_end][timeout]") {
+    const origin_and_weir under_test(
+        [](origin_connection& one) {
+            one.read_request();
+            one.wait_for_end();
+        },
+        {.upstream = "    retry: off\n    timeouts: {first_byte: 10m}\n",
+         .route = "    timeouts: {first_byte: 300ms}\n"});
+    const response got = under_test.weir.ask_get("/");
+    CHECK(got.status == 504);
+    CHECK(got.text("Proxy-Status") == "weir; error=http_response_timeout");
+}
+
+TEST_CASE("an endpoint that does not take the request is a 504", "[end_to_end][timeout]") {
+    gate over;
+    const origin_and_weir under_test(
+        [&](origin_connection&) { over.wait(); },
+        {.upstream = "    retry: off\n    timeouts: {write: 300ms}\n", .top = "client: {max_content: 64MiB}\n"});
+    auto client = under_test.weir.client();
+    const std::string content = noise(32 << 20);
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: " + std::to_string(content.size()) + "\r\n\r\n");
+    client.send(content);
+    const response got = client.read_response("POST");
+    CHECK(got.status == 504);
+    CHECK(got.text("Proxy-Status") == "weir; error=connection_write_timeout");
+    over.open();
+}
+
+TEST_CASE("an endpoint that cannot be connected to in time is a 504", "[end_to_end][timeout]") {
+    const deaf_port deaf;
+    const weir_instance weir(
+        configuration{.servers = {deaf.address()}, .upstream = "    retry: off\n    timeouts: {connect: 200ms}\n"});
+    const response got = weir.ask_get("/");
+    CHECK(got.status == 504);
+    CHECK(got.text("Proxy-Status") == "weir; error=connection_timeout");
+}
+
 }  // namespace weir::test

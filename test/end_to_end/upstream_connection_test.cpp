@@ -203,4 +203,13 @@ TEST_CASE("a client that leaves while its response is on the way does not leave 
     for (int i = 0; i < 3; ++i) CHECK(under_test.weir.ask_get("/stays").content == "mine");
 }
 
+TEST_CASE("a server that says how long it keeps connections is believed", "[end_to_end][pool]") {
+    const origin_and_weir under_test(scripted_origin::answering(ok("answered", "Keep-Alive: max=100, Timeout=1\r\n")));
+    CHECK(under_test.weir.ask_get("/").content == "answered");
+    // The connection is closed by weir, within that second; without the field it would be kept for longer.
+    under_test.origin.wait_for_ended(1);
+    CHECK(under_test.weir.ask_get("/").content == "answered");
+    CHECK(under_test.origin.connections() == 2);
+}
+
 }  // namespace weir::test

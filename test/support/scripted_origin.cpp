@@ -205,4 +205,14 @@ refusing_port::~refusing_port() {
     ::close(descriptor_);
 }
 
+// A queue of 0 holds one.
+deaf_port::deaf_port() : descriptor_(bind_tcp(port_)) {
+    if (::listen(descriptor_, 0) != 0) throw_errno("listen");
+    waiting_.push_back(connection::to_tcp("127.0.0.1", port_));
+}
+
+deaf_port::~deaf_port() {
+    ::close(descriptor_);
+}
+
 }  // namespace weir::test

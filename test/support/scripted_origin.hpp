@@ -125,4 +125,19 @@ class refusing_port {
     int descriptor_;
 };
 
+// A listener that accepts nobody, with a full queue: who connects gets no answer at all, as from a host that is gone.
+class deaf_port {
+  public:
+    deaf_port();
+    ~deaf_port();
+    deaf_port(const deaf_port&) = delete;
+    deaf_port& operator=(const deaf_port&) = delete;
+    std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
+
+  private:
+    std::uint16_t port_ = 0;  // set while descriptor_ is made
+    int descriptor_;
+    std::vector<connection> waiting_;
+};
+
 }  // namespace weir::test
