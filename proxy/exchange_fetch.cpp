@@ -12,8 +12,10 @@ namespace weir::proxy {
 namespace {
 
 // A response of up to this length is held until it is whole, so that a GET whose endpoint dies in the middle can be
-// asked again.
+// asked again. One that does not say its length may be a page that is meant to be seen as it grows: not for longer than
+// this.
 constexpr std::uint64_t held_response_bytes = 64 * 1024;
+constexpr std::chrono::milliseconds chunked_hold{250};
 // How long an endpoint that refused is passed over.
 constexpr std::chrono::seconds refused_pause{1};
 constexpr unsigned max_interim_responses = 16;
@@ -234,30 +236,32 @@ void exchange::plan_response_content() {
 // What is here already; a small response whole, because until then it may still be asked for again.
 awaitable<cause> exchange::receive_first_content() {
     plan_response_content();
-    const bool held = facts_.idempotent && !content_lost_ && response_.body == http::body_kind::length &&
-                      response_.content_length <= held_response_bytes && !response_streams_;
+    const bool repeatable = facts_.idempotent && !content_lost_ && !response_streams_;
+    const bool whole = response_.body == http::body_kind::length && response_.content_length <= held_response_bytes;
+    const bool chunked = response_.body == http::body_kind::chunked;
+    const steady::time_point hold_ends = steady::now() + chunked_hold;
     for (;;) {
-        switch (read_response()) {
-            case pumped::done:
-                finish_fetch(true);
-                co_return cause::none;
-            case pumped::failed:
-                co_return cause::response_cut;
-            case pumped::no_room:
-            case pumped::more:
-                break;
-            case pumped::wait:
-                if (!held) break;
-                switch (co_await wait_for_endpoint(timeouts().read)) {
-                    case wait_status::ready:
-                        continue;
-                    case wait_status::late:
-                        co_return cause::read_timeout;
-                    case wait_status::cancelled:
-                        co_return cause::response_cut;
-                }
+        const pumped got = read_response();
+        if (got == pumped::done) {
+            finish_fetch(true);
+            co_return cause::none;
         }
-        break;
+        if (got == pumped::failed) co_return cause::response_cut;
+        if (got == pumped::no_room || !repeatable || !(whole || chunked)) break;
+        if (content_->size() > held_response_bytes) break;
+        if (got == pumped::more) {
+            co_await let_others_run(worker_);
+            continue;
+        }
+        wait_status waited = wait_status::late;
+        if (whole) {
+            waited = co_await wait_for_endpoint(timeouts().read);
+        } else if (const auto left = hold_ends - steady::now(); left > std::chrono::milliseconds(1)) {
+            waited = co_await connection_->stream().wait_readable(std::chrono::floor<std::chrono::milliseconds>(left));
+        }
+        if (waited == wait_status::cancelled) co_return cause::response_cut;
+        if (waited == wait_status::late && whole) co_return cause::read_timeout;
+        if (waited == wait_status::late) break;
     }
     run_beside(pull_running_, &exchange::pull_response);
     co_return cause::none;

@@ -139,14 +139,32 @@ TEST_CASE("an idempotent request goes on to the next endpoint", "[end_to_end][ba
 }
 
 TEST_CASE("a short response that breaks is asked for again", "[end_to_end][balancing][retry]") {
-    const scripted_origin bad([](origin_connection& one) {
+    const std::string begun = GENERATE("Content-Length: 65536\r\n\r\n" + std::string(65535, 'x'),
+                                       "Transfer-Encoding: chunked\r\n\r\n1000\r\n" + std::string(0x1000, 'x') + "\r\n",
+                                       std::string("Transfer-Encoding: chunked\r\n\r\n"));
+    const scripted_origin bad([&](origin_connection& one) {
         one.read_request();
-        one.send("HTTP/1.1 200 OK\r\nContent-Length: 65536\r\n\r\n" + std::string(65535, 'x'));
+        one.send("HTTP/1.1 200 OK\r\n" + begun);
     });
     const scripted_origin good(named("good"));
     const weir_instance weir(configuration{.servers = {bad.address(), good.address()}});
     for (int i = 0; i < 4; ++i) CHECK(weir.ask_get("/").content == "good");
     CHECK(bad.requests() >= 1);
+}
+
+TEST_CASE("a page without a length is held for a moment only", "[end_to_end][balancing][streaming]") {
+    gate seen;
+    const origin_and_weir under_test([&](origin_connection& one) {
+        one.read_request();
+        one.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nbegin\r\n");
+        seen.wait();
+        one.send("3\r\nend\r\n0\r\n\r\n");
+    });
+    auto client = under_test.weir.client();
+    client.send(get("/"));
+    CHECK(client.stream().take_until("begin").find("Transfer-Encoding: chunked") != std::string::npos);
+    seen.open();
+    CHECK(client.stream().take_until("0\r\n\r\n").find("end") != std::string::npos);
 }
 
 TEST_CASE("retries: off means one attempt", "[end_to_end][balancing][retry]") {
