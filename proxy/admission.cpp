@@ -1,5 +1,8 @@
 #include "proxy/admission.hpp"
 
+#include <algorithm>
+
+#include "proxy/finally.hpp"
 #include "proxy/worker.hpp"
 
 namespace weir::proxy {
@@ -29,7 +32,12 @@ awaitable<cause> admission::enter(std::span<const std::uint32_t> tried, const ba
     const cause outcome = co_await wait(tried, only);
     if (outcome != cause::queue_full || given_up_) co_return outcome;
     // Those who wait may all want a server that hangs (sticky clients do), and others be free. They were asked first.
-    balancer::offer_free_slots(upstream, coarse_now());
+    const auto now = coarse_now();
+    if (std::ranges::none_of(upstream.members, [&](const balancer::upstream::member& m) {
+            return m.endpoint->usable(now) && m.endpoint->has_free_slot();
+        }))
+        co_return outcome;
+    balancer::offer_free_slots(upstream, now);
     co_return choose(tried, request).endpoint ? cause::none : cause::queue_full;
 }
 
@@ -51,13 +59,15 @@ awaitable<cause> admission::wait(std::span<const std::uint32_t> tried, const bal
     if (upstream.queue->join(place, limits, began) == balancer::queue::joined::full) co_return cause::queue_full;
     // A slot that came free before this one was in the queue was offered to nobody.
     balancer::offer_free_slots(upstream, began);
-    try {
-        co_await served_.wait(left);
-    } catch (const std::bad_alloc&) {
+    bool waits = true;
+    const finally left_queue([&] {
+        if (!waits) return;
+        // No memory to wait.
         if (const auto got = upstream.queue->leave(place); got.granted)
             balancer::release_slot(upstream, got.granted, began);
-        throw;
-    }
+    });
+    co_await served_.wait(left);
+    waits = false;
     balancer::queue::outcome got = upstream.queue->leave(place);
     waited_ += std::chrono::duration_cast<std::chrono::microseconds>(steady::now() - began);
     if (got.granted) {

@@ -57,6 +57,7 @@ void client_connection::start() {
     guarded([this] {
         worker_.deadlines().arm(*this, worker_.current()->settings.client.head_timeout);
         wait();
+        if (worker_.draining()) drain();
     });
 }
 

@@ -5,6 +5,7 @@
 #include "balancer/affinity.hpp"
 #include "cache/freshness.hpp"
 #include "cache/key.hpp"
+#include "proxy/finally.hpp"
 #include "proxy/http/framing.hpp"
 #include "proxy/tunnel.hpp"
 #include "proxy/worker.hpp"
@@ -213,10 +214,11 @@ awaitable<void> exchange::tunnel() {
     const cause why = co_await in_.client.begin_tunnel(
         {.status = 101, .reason = "Switching Protocols", .fields = fields, .has_content = false});
     if (why == cause::none) {
-        worker_.metrics().connections_tunnelling.add(1);
+        gauge& tunnelling = worker_.metrics().connections_tunnelling;
+        tunnelling.add(1);
+        const finally ended([&] { tunnelling.add(-1); });
         co_await run_tunnel(worker_, {in_.client.tunnel_stream(), in_.client.tunnel_bytes()},
                             {connection_->stream(), connection_->unread()}, timeouts().tunnel);
-        worker_.metrics().connections_tunnelling.add(-1);
     }
     report_.why = why;
     finish_fetch(false);

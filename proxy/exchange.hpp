@@ -136,6 +136,7 @@ class exchange final : http::wakeable {
     awaitable<cause> open_connection(bool new_connection);
     awaitable<cause> receive_response_head();
     awaitable<cause> receive_first_content();
+    cause cut_cause() const;
     balancer::next_step judge_failure(cause why);
     void count_wait(cause outcome);
     void heed_unavailable();

@@ -16,6 +16,8 @@ namespace {
 // this.
 constexpr std::uint64_t held_response_bytes = 64 * 1024;
 constexpr std::chrono::milliseconds chunked_hold{250};
+// It is waited for in such steps, since deadlines are of few lengths.
+constexpr std::chrono::milliseconds hold_step{50};
 // How long an endpoint that refused is passed over.
 constexpr std::chrono::seconds refused_pause{1};
 constexpr unsigned max_interim_responses = 16;
@@ -239,32 +241,37 @@ awaitable<cause> exchange::receive_first_content() {
     const bool repeatable = facts_.idempotent && !content_lost_ && !response_streams_;
     const bool whole = response_.body == http::body_kind::length && response_.content_length <= held_response_bytes;
     const bool chunked = response_.body == http::body_kind::chunked;
-    const steady::time_point hold_ends = steady::now() + chunked_hold;
+    const steady::time_point hold_ends = coarse_now() + chunked_hold;
     for (;;) {
         const pumped got = read_response();
         if (got == pumped::done) {
             finish_fetch(true);
             co_return cause::none;
         }
-        if (got == pumped::failed) co_return cause::response_cut;
+        if (got == pumped::failed) co_return cut_cause();
         if (got == pumped::no_room || !repeatable || !(whole || chunked)) break;
         if (content_->size() > held_response_bytes) break;
         if (got == pumped::more) {
             co_await let_others_run(worker_);
             continue;
         }
-        wait_status waited = wait_status::late;
+        if (chunked && coarse_now() >= hold_ends) break;
+        wait_status waited;
         if (whole) {
             waited = co_await wait_for_endpoint(timeouts().read);
-        } else if (const auto left = hold_ends - steady::now(); left > std::chrono::milliseconds(1)) {
-            waited = co_await connection_->stream().wait_readable(std::chrono::floor<std::chrono::milliseconds>(left));
+            if (waited == wait_status::late) co_return cause::read_timeout;
+        } else {
+            waited = co_await connection_->stream().wait_readable(hold_step);
         }
-        if (waited == wait_status::cancelled) co_return cause::response_cut;
-        if (waited == wait_status::late && whole) co_return cause::read_timeout;
-        if (waited == wait_status::late) break;
+        if (waited == wait_status::cancelled) co_return cut_cause();
     }
     run_beside(pull_running_, &exchange::pull_response);
     co_return cause::none;
+}
+
+// Why a response broke off: the request may have done so first, and the connection with it.
+cause exchange::cut_cause() const {
+    return push_failure_ == cause::none || push_failure_ == cause::send_failed ? cause::response_cut : push_failure_;
 }
 
 // Moves what can be read without waiting from the endpoint into content_.

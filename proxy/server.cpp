@@ -64,6 +64,7 @@ int server::run() {
             context_.run();
             return exit_status_;
         } catch (const std::exception& e) {
+            if (!current_) throw;  // it serves nobody yet, and never would
             log::error("internal error: {}", e.what());
         }
     }
@@ -193,8 +194,8 @@ void server::await_signal() {
     const auto wait = [this](auto self) -> void {
         signals_.async_wait([this, self](boost::system::error_code error, int signal) {
             if (error) return;
-            on_signal(signal);
             self(self);
+            on_signal(signal);
         });
     };
     wait(wait);

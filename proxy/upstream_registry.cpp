@@ -40,6 +40,8 @@ std::vector<std::uint32_t> upstream_registry::put_to_use(const std::map<std::str
     std::vector<std::uint32_t> gone;
     for (auto known = known_.begin(); known != known_.end();) {
         const auto used = now.find(known->first);
+        // Before its endpoints go: a slot that is given back in between is for who waits.
+        if (used == now.end()) known->second.queue->close();
         std::erase_if(known->second.endpoints, [&](const auto& own) {
             const bool stays = used != now.end() &&
                                std::any_of(used->second.upstream->members.begin(), used->second.upstream->members.end(),
@@ -49,12 +51,7 @@ std::vector<std::uint32_t> upstream_registry::put_to_use(const std::map<std::str
             gone.push_back(own.second->id());
             return true;
         });
-        if (used != now.end()) {
-            ++known;
-            continue;
-        }
-        known->second.queue->close();
-        known = known_.erase(known);
+        known = used == now.end() ? known_.erase(known) : std::next(known);
     }
     for (const auto& [name, used] : now) {
         const balancer::upstream& upstream = *used.upstream;
