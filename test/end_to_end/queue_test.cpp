@@ -1,10 +1,9 @@
 // Admission: endpoints get no more than they can do, the rest waits in line or is told so, and who has left does not.
+#include <array>
 #include <atomic>
 #include <catch2/catch.hpp>
-#include <chrono>
 #include <optional>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "test/end_to_end/origin_and_weir.hpp"
@@ -249,11 +248,15 @@ TEST_CASE("after an outage nobody is served who has gone", "[end_to_end][queue][
 }
 
 TEST_CASE("more than can be done is answered or refused, never passed on", "[end_to_end][queue][overload]") {
+    constexpr int waves = 3;
+    std::array<gate, waves + 1> done;
+    std::atomic<std::size_t> wave{0};
     std::atomic<int> at_once{0};
     std::atomic<int> most{0};
     configuration parts;
-    parts.upstream = "    max_in_flight: 3\n    queue: {length: 20, timeout: 100ms}\n    retry: off\n";
+    parts.upstream = "    max_in_flight: 3\n    queue: {length: 20, timeout: 60s}\n    retry: off\n";
     parts.route = no_cache;
+    parts.admin = true;
     parts.workers = 2;
     const origin_and_weir under_test(
         [&](origin_connection& one) {
@@ -262,33 +265,38 @@ TEST_CASE("more than can be done is answered or refused, never passed on", "[end
                 const int now = ++at_once;
                 for (int known = most; now > known && !most.compare_exchange_weak(known, now);) {
                 }
-                std::this_thread::sleep_for(std::chrono::milliseconds(5));
+                done[wave].wait();
                 --at_once;
                 one.send(ok("done"));
             }
         },
         parts);
-    int done = 0;
+    int answered = 0;
     int refused = 0;
-    for (int wave = 0; wave < 5; ++wave) {
+    for (; wave < waves; ++wave) {
         std::vector<raw_client> clients;
         for (int i = 0; i < 60; ++i) {
             clients.push_back(under_test.weir.client());
             clients.back().send(get("/"));
         }
+        const std::string all_refused =
+            "weir_queue_refused_total{upstream=\"app\",reason=\"full\"} " + std::to_string(37 * (wave + 1)) + "\n";
+        CHECK(eventually(
+            [&] { return under_test.weir.ask_admin("/metrics").content.find(all_refused) != std::string::npos; }));
+        done[wave].open();
         for (raw_client& client : clients) {
             const response got = client.read_response();
             CAPTURE(got.status);
             const bool well = got.status == 200 && got.content == "done";
             CHECK((well || (got.status == 503 && got.text("Retry-After") == "1")));
-            well ? ++done : ++refused;
+            well ? ++answered : ++refused;
         }
     }
-    CHECK(done > 0);
-    CHECK(refused > 0);
-    CHECK(done + refused == 300);
-    CHECK(under_test.origin.requests() == static_cast<std::size_t>(done));
-    CHECK(most <= 3);
+    CHECK(answered == 23 * waves);
+    CHECK(refused == 37 * waves);
+    CHECK(under_test.origin.requests() == static_cast<std::size_t>(answered));
+    CHECK(most == 3);
+    done[waves].open();
     for (int i = 0; i < 5; ++i) CHECK(under_test.weir.ask_get("/").status == 200);
 }
 
