@@ -1,9 +1,9 @@
 // Who may get the next attempt, before a policy chooses among them.
 //
 // Endpoints that are usable, do not rest and are no backups come first; then those that rest after a 503; backups when
-// there is none of those; and when nobody is usable
-// (all are down, or were tried), whoever nobody took out by hand: to try is better than to refuse. An endpoint without
-// a free slot stays in its group, or a full group would send its requests to the backups.
+// there is none of those; and when nobody is usable (all are down, or were tried), whoever nobody took out by hand: to
+// try is better than to refuse. An endpoint without a free slot stays in its group, or a full group would send its
+// requests to the backups.
 #pragma once
 
 #include <cstdint>

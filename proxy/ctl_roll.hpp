@@ -25,8 +25,7 @@ struct roll_options {
     std::string again;                                // how to call `weir ctl` once more: "weir ctl --config FILE"
 };
 
-// Prints what it does; the exit status. SIGINT, SIGTERM and SIGHUP (the terminal is gone)
-// stop it as a failure does.
+// Prints what it does; the exit status. SIGINT, SIGTERM and SIGHUP (the terminal is gone) stop it as a failure does.
 int ctl_roll(const ctl_client& client, const roll_options& options);
 
 // `command` with the parts of `address` in place of {address}, {host} and {port}, quoted for the shell where that is

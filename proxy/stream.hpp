@@ -80,7 +80,6 @@ class stream final : readiness::watched {
     // Wakes `on_end` once the peer has said its last byte or the connection broke, at once if it has; null: nobody any
     // more. What it wakes must not run by itself.
     void watch_end(http::wakeable* on_end);
-    bool peer_ended() const { return ended_; }
 
     // The pending wait for reading, and every later one until resume_reading(), ends as cancelled.
     void cancel_reading();

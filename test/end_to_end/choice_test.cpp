@@ -249,13 +249,11 @@ TEST_CASE("a WebSocket's client gets its sticky cookie", "[end_to_end][sticky][u
     const origin_and_weir under_test(
         [](origin_connection& one) {
             one.read_request();
-            one.send("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n");
+            one.send(websocket_consent);
             one.wait_for_end();
         },
         {.upstream = "    sticky: cookie:srv\n"});
-    const std::string handshake =
-        "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    const std::string handshake = websocket_handshake;
     const response first = under_test.weir.ask_get("/", handshake);
     REQUIRE(first.status == 101);
     REQUIRE(pair_of(first).starts_with("srv="));

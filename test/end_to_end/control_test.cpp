@@ -81,17 +81,13 @@ TEST_CASE("a tunnel outlives the drain of its server", "[end_to_end][control][tu
     origin_and_weir under_test(
         [](origin_connection& one) {
             one.read_request();
-            one.send("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n");
+            one.send(websocket_consent);
             for (;;) one.send(one.stream().take(1));
         },
         {.admin = true});
     auto& weir = under_test.weir;
     auto client = weir.client();
-    REQUIRE(client
-                .ask_get("/",
-                         "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-                         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n")
-                .status == 101);
+    REQUIRE(client.ask_get("/", websocket_handshake).status == 101);
     const auto drained = post_admin(weir, change_path(under_test.origin.address(), "drain"));
     CHECK(parse_json(drained.content).at("in_flight") == 1);
     client.send("x");

@@ -11,10 +11,6 @@ namespace {
 
 constexpr const char* expecting = "POST /up HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n";
 
-constexpr const char* handshake =
-    "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: "
-    "dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n";
-
 // A masked frame, as clients send them (RFC 6455 section 5.2).
 std::string masked_frame(char opcode, const std::string& content) {
     std::string frame(1, static_cast<char>(0x80 | opcode));
@@ -165,7 +161,7 @@ TEST_CASE("a WebSocket works without configuration", "[end_to_end][upgrade][webs
     const weir_instance weir(configuration{.servers = {server.address()}});
     auto client = weir.client();
     // The first frame does not wait for the answer to the handshake.
-    client.send(get("/", handshake) + masked_frame(1, "early"));
+    client.send(get("/", websocket_handshake) + masked_frame(1, "early"));
     const auto upgraded = client.read_response();
     REQUIRE(upgraded.status == 101);
     CHECK(upgraded.text("Sec-WebSocket-Accept") == "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
@@ -191,15 +187,14 @@ TEST_CASE("a tunnel ends for both sides when one ends", "[end_to_end][upgrade]")
     gate hung_up;
     const origin_and_weir under_test([&](origin_connection& one) {
         one.read_request();
-        one.send(
-            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\nfrom the server");
+        one.send(std::string(websocket_consent) + "from the server");
         CHECK_NOTHROW(one.stream().take_until("from the client"));
         one.wait_for_end();
         hung_up.open();
     });
     {
         auto client = under_test.weir.client();
-        CHECK(client.ask_get("/", handshake).status == 101);
+        CHECK(client.ask_get("/", websocket_handshake).status == 101);
         CHECK(client.stream().take(15) == "from the server");
         client.send("from the client");
     }
@@ -210,12 +205,12 @@ TEST_CASE("a silent tunnel ends after its time", "[end_to_end][upgrade][timeout]
     const origin_and_weir under_test(
         [](origin_connection& one) {
             one.read_request();
-            one.send("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n");
+            one.send(websocket_consent);
             one.wait_for_end();
         },
         {.upstream = "    timeouts: {tunnel: 300ms}\n"});
     auto client = under_test.weir.client();
-    CHECK(client.ask_get("/", handshake).status == 101);
+    CHECK(client.ask_get("/", websocket_handshake).status == 101);
     client.rest_until_closed();
     under_test.origin.wait_for_ended(1);
 }
@@ -241,7 +236,7 @@ TEST_CASE("after a refused upgrade the connection is HTTP", "[end_to_end][upgrad
     const origin_and_weir under_test(
         scripted_origin::answering([](const request& got) { return ok("page " + got.target); }));
     auto client = under_test.weir.client();
-    client.send(get("/socket", handshake) + get("/next"));
+    client.send(get("/socket", websocket_handshake) + get("/next"));
     CHECK(client.read_response().content == "page /socket");
     CHECK(client.read_response().content == "page /next");
     CHECK(!under_test.origin.last().has("Upgrade"));

@@ -28,6 +28,13 @@ inline constexpr const char* no_retry = "    retry: off\n";
 inline constexpr const char* no_cache = "    cache: off\n";
 inline constexpr const char* streamed_requests = "    buffering: {request: off}\n";
 
+// A client's fields that ask for a WebSocket (RFC 6455 section 4.1), and an origin's consent.
+inline constexpr const char* websocket_handshake =
+    "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+    "Sec-WebSocket-Version: 13\r\n";
+inline constexpr const char* websocket_consent =
+    "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n";
+
 // True when the response is an error of weir's own that ends the connection, and nothing follows it. Reads to the end.
 inline bool refused_and_closed(raw_client& client, const response& got) {
     return got.lists("Connection", "close") && client.rest_until_closed().empty();

@@ -38,6 +38,19 @@ bool waiting(const weir_instance& weir, int count) {
     });
 }
 
+// One request is at the origin until its gate opens, another waits for its slot.
+struct held_and_second {
+    held_and_second(const weir_instance& weir, const scripted_origin& origin)
+        : held(weir.client()), second(weir.client()) {
+        held.send(get("/hold"));
+        origin.wait_for_requests(1);
+        second.send(get("/second"));
+        CHECK(waiting(weir, 1));
+    }
+    raw_client held;
+    raw_client second;
+};
+
 }  // namespace
 
 TEST_CASE("a request waits for a slot, in order, and tells the application how long", "[end_to_end][queue]") {
@@ -45,12 +58,7 @@ TEST_CASE("a request waits for a slot, in order, and tells the application how l
     configuration parts = one_slot("{length: 10, timeout: 60s}");
     parts.workers = 2;
     const origin_and_weir under_test(holding(let_go), parts);
-    auto first = under_test.weir.client();
-    first.send(get("/hold"));
-    under_test.origin.wait_for_requests(1);
-    auto second = under_test.weir.client();
-    second.send(get("/second"));
-    CHECK(waiting(under_test.weir, 1));
+    auto [first, second] = held_and_second(under_test.weir, under_test.origin);
     auto third = under_test.weir.client();
     third.send(get("/third"));
     CHECK(waiting(under_test.weir, 2));
@@ -142,12 +150,7 @@ TEST_CASE("a client that leaves the queue is never served", "[end_to_end][queue]
     configuration parts = one_slot("{length: 10, timeout: 60s}");
     parts.workers = workers;
     const origin_and_weir under_test(holding(let_go), parts);
-    auto first = under_test.weir.client();
-    first.send(get("/hold"));
-    under_test.origin.wait_for_requests(1);
-    auto second = under_test.weir.client();
-    second.send(get("/second"));
-    CHECK(waiting(under_test.weir, 1));
+    auto [first, second] = held_and_second(under_test.weir, under_test.origin);
     reset ? second.stream().reset() : second.stream().close();
     CHECK(waiting(under_test.weir, 0));
     let_go.open();
@@ -306,12 +309,7 @@ TEST_CASE("who waits for an upstream that a reload renames is served", "[end_to_
     configuration parts = one_slot("{length: 10, timeout: 60s}");
     parts.servers = {origin.address()};
     weir_instance weir(parts);
-    auto first = weir.client();
-    first.send(get("/hold"));
-    origin.wait_for_requests(1);
-    auto second = weir.client();
-    second.send(get("/second"));
-    CHECK(waiting(weir, 1));
+    auto [first, second] = held_and_second(weir, origin);
     std::string renamed = parts.yaml();
     for (std::size_t at = 0; (at = renamed.find("app", at)) != std::string::npos; at += 3)
         renamed.replace(at, 3, "web");
