@@ -30,7 +30,7 @@ enum class cause : std::uint8_t {
     trace_ended_here,
     only_if_cached,  // and the cache has nothing (RFC 9111 section 5.2.1.7)
     // the upstream's
-    no_endpoint,  // none is up: their names do not resolve
+    no_endpoint,    // none is up: their names do not resolve
     queue_full,     // as many requests wait for an endpoint as may
     queue_timeout,  // no endpoint was free in time
     connection_refused,

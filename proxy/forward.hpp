@@ -29,7 +29,7 @@ struct outgoing_request {
     std::string_view path{};  // normalised: what the route matched
     std::string_view request_id;
     wall_time received;
-    std::chrono::milliseconds queued{0};  // that it waited for a slot; none: it did not
+    std::chrono::milliseconds queued{0};           // that it waited for a slot; none: it did not
     http::body_kind body = http::body_kind::none;  // how its content will be framed: none, length or chunked
     std::uint64_t content_length = 0;
     bool pass_expect = false;   // buffering.request is off: the endpoint answers Expect

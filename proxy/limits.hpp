@@ -15,7 +15,7 @@ inline constexpr int listen_backlog = 4096;  // the kernel cuts it to net.core.s
 
 // An empty optional: the system has no such limit, or does not tell.
 struct machine {
-    std::optional<std::uint64_t> open_files;      // RLIMIT_NOFILE, the hard one
+    std::optional<std::uint64_t> open_files;  // RLIMIT_NOFILE, the hard one
     std::optional<std::uint64_t> soft_open_files;
     std::optional<std::uint64_t> most_for_limit;  // fs.nr_open: what RLIMIT_NOFILE can be raised to
     std::optional<std::uint64_t> all_open_files;  // fs.file-max

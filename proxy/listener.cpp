@@ -27,7 +27,7 @@ namespace {
 // What the kernel may hold for a client beyond what is on the wire. More would only move a slow client's response from
 // the spool, which is bounded, to the kernel's memory, which all share.
 constexpr int unsent_bytes = 128 * 1024;
-constexpr int batch = 64;      // connections taken before others get their turn
+constexpr int batch = 64;  // connections taken before others get their turn
 constexpr std::chrono::milliseconds descriptor_pause{100};
 
 std::string cannot_listen(const conf::listen_address& where, int error) {

@@ -97,16 +97,17 @@ constexpr std::size_t status_class(unsigned status) noexcept {
     return status >= 100 && status < 600 ? status / 100 : 0;
 }
 
-// One for each upstream and worker. Times in a queue and at endpoints are apart, so that one sees which of them is slow.
+// One for each upstream and worker. Times in a queue and at endpoints are apart, so that one sees which of them is
+// slow.
 struct alignas(64) upstream_metrics {
     std::array<counter, 6> responses;  // by status_class()
     counter retries;
-    counter cut_responses;  // responses that broke after their head had gone to the client
-    counter saved_us;       // that endpoints were not held, because requests were read and responses kept here
+    counter cut_responses;           // responses that broke after their head had gone to the client
+    counter saved_us;                // that endpoints were not held, because requests were read and responses kept here
     counter queue_refusals;          // no place in the queue, or one lost to another request
     counter queue_timeouts;          // waited until the queue's time was over
     duration_histogram queue_waits;  // of those that waited for a slot, whatever came of it
-    duration_histogram fetches;      // of those that were answered: from the attempt's begin to its response's last byte
+    duration_histogram fetches;  // of those that were answered: from the attempt's begin to its response's last byte
 };
 
 // One for each worker.

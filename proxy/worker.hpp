@@ -32,8 +32,8 @@ namespace weir::proxy {
 // What all workers share. Owned by the server, which outlives them.
 struct shared_services {
     cache::cache& cache;
-    http::memory_budget& budget;       // of memory for content on its way
-    http::memory_budget& spool_space;  // of disk for it
+    http::memory_budget& budget;                    // of memory for content on its way
+    http::memory_budget& spool_space;               // of disk for it
     std::atomic<std::uint64_t> connections{0};      // of clients, over all workers
     std::atomic<std::uint64_t> max_connections{0};  // what a listener accepts at most
 };

@@ -208,9 +208,9 @@ TEST_CASE("a server at which requests fail is ejected for a while", "[end_to_end
         return weir.log().find("is ejected") != std::string::npos;
     }));
     CHECK(got.find_first_not_of('b') == std::string::npos);
-    CHECK(weir.program()
-              .wait_for_error_line("is ejected")
-              .find("warning app: " + a.address() + " is ejected for 1s: ") != std::string::npos);
+    CHECK(
+        weir.program().wait_for_error_line("is ejected").find("warning app: " + a.address() + " is ejected for 1s: ") !=
+        std::string::npos);
     well = true;
     CHECK(weir.program().wait_for_error_line("takes requests again").find("info app: " + a.address()) !=
           std::string::npos);

@@ -92,8 +92,9 @@ TEST_CASE("a cause leads to the status that RFC 9110 has for it", "[proxy][error
         {cause::closed_early, 502},       {cause::send_failed, 502},
         {cause::send_timeout, 504},       {cause::first_byte_timeout, 504},
         {cause::read_timeout, 504},       {cause::bad_response, 502},
-        {cause::response_cut, 502},       {cause::out_of_descriptors, 503}, {cause::internal, 500},
-        {cause::queue_full, 503},         {cause::queue_timeout, 503},
+        {cause::response_cut, 502},       {cause::out_of_descriptors, 503},
+        {cause::internal, 500},           {cause::queue_full, 503},
+        {cause::queue_timeout, 503},
     }));
     CAPTURE(text(why));
     CHECK(status_of(why) == status);
