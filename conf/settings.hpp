@@ -251,14 +251,28 @@ struct upstream_settings {
     bool operator==(const upstream_settings&) const = default;
 };
 
+// What leaves memory when it is full.
+enum class eviction_policy {
+    lru,    // what was not used for the longest time
+    s3fifo  // what was not used again soon after it came
+};
+
 // The memory cache, shared by all routes.
 struct cache_settings {
     // Default: 256MiB. 1MiB or more, bookkeeping included. Empty: off, nothing is stored on any route.
     std::optional<std::uint64_t> memory_bytes = 256 * mebibyte;
     // Default: 16MiB. 1KiB or more: a longer response is not stored.
     std::uint64_t max_response_bytes = 16 * mebibyte;
+    eviction_policy eviction = eviction_policy::lru;  // default: lru. A change needs a restart
+    // Default: 10s. How long a request waits for the fetch of another; then it asks an endpoint itself.
+    milliseconds collapse_timeout{10'000};
     // Default: 64. 1 to 10,000 responses per key that differ by Vary.
     unsigned max_variants = 64;
+    // Default: 1m. How long requests for a key whose response could not be stored do not wait for each other. Empty:
+    // off, every one of them waits to see.
+    std::optional<milliseconds> uncacheable_memory{60'000};
+    // Default: none. Clients (resolved through client.trusted_proxies) that may send PURGE.
+    std::vector<cidr> purge_allow;
 
     bool operator==(const cache_settings&) const = default;
 };
@@ -282,9 +296,62 @@ struct freshness_settings {
     bool operator==(const freshness_settings&) const = default;
 };
 
+// How long beyond its freshness lifetime a response may be used that does not say so itself (RFC 5861), unless it says
+// that it may not. Whole seconds, 0s to 10 years; empty, the default: off.
+struct stale_settings {
+    std::optional<seconds> while_revalidate;  // answered at once, while one request asks an endpoint behind it
+    std::optional<seconds> if_error;          // answered where endpoints fail, or there is none
+
+    bool operator==(const stale_settings&) const = default;
+};
+
+// What of a request tells stored responses apart, beside scheme, host and path. What a key leaves out of the query is
+// not forwarded either.
+struct key_settings {
+    enum class query_parts { all, none, listed };
+
+    query_parts query = query_parts::all;   // default: all
+    std::vector<std::string> query_names;   // for listed, each once
+    std::vector<std::string> ignore_query;  // default: none. Names that do not count; a final * stands for any rest
+    std::vector<std::string> headers;       // default: none. Request fields that count, lower case, sorted, each once
+    std::vector<std::string> cookies;       // default: none. Cookies that count, sorted, each once
+
+    bool operator==(const key_settings&) const = default;
+};
+
+// A request with one of these goes to the upstream, and what comes is not stored.
+struct bypass_settings {
+    std::vector<std::string> headers;  // default: none; lower case
+    std::vector<std::string> cookies;  // default: none
+
+    bool operator==(const bypass_settings&) const = default;
+};
+
+enum class directives_policy {
+    ignore,  // of a request's Cache-Control only only-if-cached and no-store count
+    honour   // all that RFC 9111 section 5.2.1 has
+};
+
+enum class range_policy {
+    whole,  // a range request that finds nothing fetches all of it
+    pass    // it is passed on, and its answer is not stored
+};
+
 // What one route caches and how.
 struct route_cache_settings {
     freshness_settings freshness;
+    stale_settings stale;
+    key_settings key;
+    // Default: none. A request with one of these cookies is personal: passed on and not stored, unless the response
+    // says public. All other cookies do not count then. None: Vary: Cookie means what RFC 9111 says.
+    std::vector<std::string> session_cookies;
+    bool store_set_cookie = false;  // default: false. Whether responses with Set-Cookie may be stored
+    unsigned min_uses = 1;          // default: 1. 1 to 255: stored at the n-th request for it
+    directives_policy client_directives = directives_policy::ignore;  // default: ignore
+    bypass_settings bypass;
+    range_policy ranges = range_policy::whole;  // default: whole
+    // Response fields whose words are the response's tags. Default: these three.
+    std::vector<std::string> tag_fields{"Surrogate-Key", "Cache-Tag", "xkey"};
     bool cache_status = true;  // default: true. Cache-Status (RFC 9211) on responses
 
     bool operator==(const route_cache_settings&) const = default;
