@@ -12,6 +12,13 @@
 
 namespace weir::cache {
 
+// What of a request selects among stored responses.
+struct request_view {
+    const http::field_list& fields;
+    // Where the route names session cookies: whether the request has one, which is then all that Vary: Cookie means.
+    std::optional<bool> personal = std::nullopt;
+};
+
 // Writes the key to `out`, which is cleared first and whose capacity is reused. GET and HEAD share one key.
 void make_key(std::string_view scheme, std::string_view host, std::string_view target, std::string& out);
 

@@ -2,6 +2,7 @@
 // shared by all workers.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -52,6 +53,17 @@ struct stored_response {
     std::chrono::seconds freshness_lifetime{0};     // section 4.2.1, after the route's own rules
     std::optional<std::chrono::sys_seconds> last_modified;
     std::string_view etag;  // in `head`; empty where there is none
+
+    std::uint64_t fill_number = 0;    // of the last purge before an endpoint was asked for it: see purge.hpp
+    std::vector<std::uint64_t> tags;  // that it may be purged by, hashed, sorted: see tags.hpp
+
+    // What happens to it while it is stored; the only part that changes, from any thread.
+    struct use_state {
+        std::atomic<bool> soft_purged{false};          // stale, whatever its lifetime says
+        std::atomic<std::int64_t> next_refresh_ms{0};  // since the epoch; until then nobody asks behind its back
+        std::atomic<std::uint32_t> failures{0};        // of refreshes, in a row
+    };
+    mutable use_state use;
 
     // What the memory bound counts: everything that this response occupies, the allocator's rounding and the store's
     // bookkeeping for it included. The store adds its tables.
