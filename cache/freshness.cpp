@@ -27,7 +27,7 @@ std::optional<seconds> explicit_lifetime(const http::field_list& fields, const c
                                          time_point response_time) {
     if (control.s_maxage) return control.s_maxage;
     if (control.max_age) return control.max_age;
-    if (fields.has(http::field_id::expires)) return expires_lifetime(fields, response_time);
+    if (!control.targeted && fields.has(http::field_id::expires)) return expires_lifetime(fields, response_time);
     return std::nullopt;
 }
 

@@ -17,10 +17,10 @@ namespace weir::cache {
 std::chrono::sys_seconds date_of(const http::field_list& fields, time_point response_time);
 
 // The lifetime of a response in whole seconds for a shared cache. What the response says comes first (section 4.2.1:
-// s-maxage, then max-age, then Expires minus Date), replaced by the route's override. A response that says nothing gets
-// the route's by_status; else, with one of the route's `statuses`, the override or the default; else the heuristic
-// share of section 4.2.2 where its status allows that. The route's max caps all of them. Invalid or conflicting values
-// give zero. Nothing where neither the response nor the route gives a lifetime.
+// s-maxage, then max-age, then, unless a targeted field spoke, Expires minus Date), replaced by the route's override. A
+// response that says nothing gets the route's by_status; else, with one of the route's `statuses`, the override or the
+// default; else the heuristic share of section 4.2.2 where its status allows that. The route's max caps all of them.
+// Invalid or conflicting values give zero. Nothing where neither the response nor the route gives a lifetime.
 std::optional<std::chrono::seconds> freshness_lifetime(const http::response_head& response,
                                                        const cache_control& control,
                                                        const conf::freshness_settings& rules, time_point response_time);

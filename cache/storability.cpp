@@ -1,5 +1,7 @@
 #include "cache/storability.hpp"
 
+#include <algorithm>
+
 #include "cache/cache_control.hpp"
 #include "cache/freshness.hpp"
 #include "cache/key.hpp"
@@ -59,14 +61,18 @@ bool is_understood(std::uint16_t status) {
     }
 }
 
-bool sets_cookie(const http::field_list& fields) {
-    return fields.has(http::field_id::set_cookie) || fields.has(http::field_id::set_cookie2);
+// A Set-Cookie that private or no-cache names is not stored with the rest.
+bool sets_cookie(const http::field_list& fields, const cache_control& control) {
+    return std::any_of(fields.begin(), fields.end(), [&](http::field_view field) {
+        const bool sets = field.id == http::field_id::set_cookie || field.id == http::field_id::set_cookie2;
+        return sets && !control.names(field.name);
+    });
 }
 
 not_stored judge_request(const http::request_head& request, const cache_control& response) {
     if (request.method != http::verb::get) return not_stored::method;
     if (has_content(request)) return not_stored::request_has_content;
-    if (parse_cache_control(request.fields).no_store) return not_stored::request_no_store;
+    if (request_control(request.fields).no_store) return not_stored::request_no_store;
     const bool authorised_may_be_shared = response.is_public || response.s_maxage || response.must_revalidate;
     if (request.fields.has(http::field_id::authorization) && !authorised_may_be_shared) {
         return not_stored::request_has_authorization;
@@ -83,7 +89,7 @@ not_stored judge_response(const http::request_head& request, const http::respons
         return not_stored::no_store;
     }
     if (control.is_private) return not_stored::is_private;
-    if (sets_cookie(response.fields)) return not_stored::set_cookie;
+    if (sets_cookie(response.fields, control)) return not_stored::set_cookie;
     if (!vary_of(response.fields, request.fields)) return not_stored::vary_any;
     if (control.no_cache && !rules.override_lifetime) return not_stored::no_cache;
     return not_stored::stored;
@@ -136,7 +142,7 @@ std::string_view text(not_stored reason) {
 storability may_store(const http::request_head& request, const http::response_head& response,
                       const conf::freshness_settings& rules, std::uint64_t max_response_bytes, time_point request_time,
                       time_point response_time) {
-    const cache_control control = parse_cache_control(response.fields);
+    const cache_control control = response_control(response.fields);
     if (const not_stored reason = judge_request(request, control); reason != not_stored::stored) return {reason};
     if (const not_stored reason = judge_response(request, response, control, rules); reason != not_stored::stored) {
         return {reason};

@@ -27,6 +27,12 @@ std::size_t heap_bytes(const std::string& text) {
     return text.capacity() > in_place ? heap_bytes(text.capacity() + 1) : 0;
 }
 
+std::size_t heap_bytes(const std::vector<std::string>& texts) {
+    std::size_t bytes = heap_bytes(texts.capacity() * sizeof(std::string));
+    for (const std::string& text : texts) bytes += heap_bytes(text);
+    return bytes;
+}
+
 // Writes the fields of a head one after the other and remembers where they are, for field_list needs the finished text.
 class head_writer {
   public:
@@ -82,6 +88,7 @@ void write_head(const response_to_store& from, std::span<const conf::header_rule
     out.status_line(from.response);
     for (const http::field_view field : fields) {
         if (http::is_hop_by_hop(field) || connection.names(field) || is_ruled(field.name, rules)) continue;
+        if (stored.control.names(field.name)) continue;
         if (field.id == http::field_id::age || field.id == http::field_id::content_length) continue;
         if (field.id == http::field_id::date && !keeps_date) continue;
         out.field(field.id, field.name, field.value);
@@ -115,6 +122,7 @@ std::size_t stored_response::memory_bytes() const {
     bytes += heap_bytes(key) + heap_bytes(head) + heap_bytes(fields.size() * field_position_bytes);
     bytes += heap_bytes(vary.capacity() * sizeof(vary_field));
     for (const vary_field& field : vary) bytes += heap_bytes(field.name) + (field.value ? heap_bytes(*field.value) : 0);
+    bytes += heap_bytes(control.private_fields) + heap_bytes(control.no_cache_fields);
     bytes += heap_bytes(content.capacity() * sizeof(http::block_ptr));
     for (const http::block_ptr& block : content) bytes += heap_bytes(block->memory_bytes());
     return bytes;
@@ -132,7 +140,7 @@ std::shared_ptr<const stored_response> make_stored_response(const response_to_st
     stored->status = from.response.status;
     stored->content = from.content;  // a copy takes just the room it needs
     stored->content_bytes = from.content_bytes;
-    stored->control = parse_cache_control(fields);
+    stored->control = response_control(fields);
     stored->request_time = from.request_time;
     stored->response_time = from.response_time;
     stored->date = date_of(fields, from.response_time);

@@ -81,11 +81,11 @@ struct response_to_store {
     time_point response_time;
     std::chrono::seconds freshness_lifetime;
 };
-// Serialises `from`: hop-by-hop fields and those named by Connection left out, a Date that is missing or cannot be read
-// written as response_time, Age taken into corrected_initial_age, Content-Length written for what may have content.
-// `field_rules`: the route's response_headers; what decides over storing and reuse is taken from the response as it
-// came, but for the validators, which are those that clients get to see. Requires that vary_of gives something (see
-// may_store). Pure.
+// Serialises `from`: hop-by-hop fields and those named by Connection, private or no-cache left out, a Date that is
+// missing or cannot be read written as response_time, Age taken into corrected_initial_age, Content-Length written for
+// what may have content. `field_rules`: the route's response_headers; what decides over storing and reuse is taken from
+// the response as it came, but for the validators, which are those that clients get to see. Requires that vary_of gives
+// something (see may_store). Pure.
 std::shared_ptr<const stored_response> make_stored_response(const response_to_store& from,
                                                             std::span<const conf::header_rule> field_rules);
 

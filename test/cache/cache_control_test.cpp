@@ -35,11 +35,17 @@ std::string describe(const cache_control& c) {
     number("max-stale", c.max_stale);
     number("swr", c.stale_while_revalidate);
     number("sie", c.stale_if_error);
+    const auto names = [&](const char* name, const std::vector<std::string>& fields) {
+        for (const std::string& field : fields) text.append(text.empty() ? "" : " ").append(name).append(":" + field);
+    };
+    names("private", c.private_fields);
+    names("no-cache", c.no_cache_fields);
+    flag("targeted", c.targeted);
     return text;
 }
 
 std::string parsed(const std::string& fields) {
-    return describe(parse_cache_control(test::response(fields).fields()));
+    return describe(response_control(test::response(fields).fields()));
 }
 
 TEST_CASE("every directive is read from one line", "[cache][cache_control][rfc9111-5.2]") {
@@ -95,14 +101,13 @@ TEST_CASE("an argument may be a token or a quoted string", "[cache][cache_contro
     const auto [value, expected] = GENERATE(table<std::string, std::string>({
         {"max-age=\"60\"", "max-age=60"},
         {"max-age=\"60\", public", "public max-age=60"},
-        {"private=\"set-cookie\"", "private"},
-        {"no-cache=\"a, b\", max-age=60", "no-cache max-age=60"},
-        {"private=\"a, no-store\"", "private"},
-        {"private=\"a; no-store\"", "private"},
+        {"private=\"set-cookie\"", "private:set-cookie"},
+        {"no-cache=\"a, b\", max-age=60", "max-age=60 no-cache:a no-cache:b"},
+        {"private=\"a, no-store\"", "private:a private:no-store"},
         {"unknown=\"x, no-store\", public", "public"},
         {"unknown=\"a\\\", no-store\", public", "public"},
         {"unknown=\"a\\\\\", no-store", "no-store"},
-        {"private=Set-Cookie", "private"},
+        {"private=Set-Cookie", "private:set-cookie"},
         {"no-store=1", "no-store"},
         {"public=", "public"},
     }));
@@ -200,6 +205,102 @@ TEST_CASE("delta-seconds is digits, and large ones count as 2^31", "[cache][cach
         CAPTURE(text);
         CHECK_FALSE(parse_delta_seconds(text));
     }
+}
+
+TEST_CASE("private and no-cache may be about some fields only",
+          "[cache][cache_control][rfc9111-5.2.2.4][rfc9111-5.2.2.7]") {
+    const auto [value, expected] = GENERATE(table<std::string, std::string>({
+        {"private=\"Set-Cookie, X-User\"", "private:set-cookie private:x-user"},
+        {"private=\"a\", private=\"b, A\"", "private:a private:b"},
+        {"private=\"a\", private", "private private:a"},
+        {"private=\"a\", no-cache=\"b\", max-age=1", "max-age=1 private:a no-cache:b"},
+        {"no-cache=\" a ,, b \"", "no-cache:a no-cache:b"},
+        {"private=", "private"},
+        {"private=\"\"", "private"},
+        {"private=\",\"", "private"},
+        {"private=\"a b\"", "private"},
+        {"private=\"a", "private"},
+        {"private=\"a;b\"", "private"},
+        {"private=\"\\a\"", "private"},
+        {"no-cache=\"Vary\"", "no-cache"},
+        {"no-cache=\"Content-Encoding\"", "no-cache"},
+        {"private=\"content-type\", max-age=1", "private max-age=1"},
+    }));
+    CAPTURE(value);
+    const std::string got = parsed("Cache-Control: " + value);
+    CHECK(got == expected);
+}
+
+TEST_CASE("a targeted field goes before Cache-Control, weir's own before all", "[cache][cache_control][rfc9213-2.2]") {
+    const auto [fields, expected] = GENERATE(table<std::string, std::string>({
+        {"Cache-Control: max-age=1\nCDN-Cache-Control: max-age=2", "max-age=2 targeted"},
+        {"CDN-Cache-Control: max-age=2\nWeir-Cache-Control: max-age=3", "max-age=3 targeted"},
+        {"Cache-Control: no-store\nCDN-Cache-Control: max-age=2", "max-age=2 targeted"},
+        {"Cache-Control: max-age=1\nCDN-Cache-Control: no-store", "no-store targeted"},
+        {"cdn-cache-control: max-age=2, private\nCDN-Cache-Control: public", "private public max-age=2 targeted"},
+        {"Cache-Control: max-age=1\nCDN-Cache-Control: unknown", "targeted"},
+        // Absent, empty or no dictionary: passed over.
+        {"Cache-Control: max-age=1\nCDN-Cache-Control:", "max-age=1"},
+        {"Cache-Control: max-age=1\nCDN-Cache-Control: max-age=60; no-store", "max-age=60 targeted"},  // a parameter
+        {"Cache-Control: max-age=1\nCDN-Cache-Control: Max-Age=60", "max-age=1"},
+        {"Cache-Control: max-age=1\nCDN-Cache-Control: max-age=60,", "max-age=1"},
+        {"Cache-Control: max-age=1\nCDN-Cache-Control: max-age= 60", "max-age=1"},
+        {"Cache-Control: max-age=1\nCDN-Cache-Control: max-age=60\nCDN-Cache-Control: ;", "max-age=1"},
+        {"CDN-Cache-Control: max-age=2\nWeir-Cache-Control: max-age=3 x", "max-age=2 targeted"},
+        {"Cache-Control: max-age=1\nSurrogate-Control: max-age=9\nX-CDN-Cache-Control: max-age=9", "max-age=1"},
+    }));
+    CAPTURE(fields);
+    CHECK(parsed(fields) == expected);
+}
+
+TEST_CASE("directives of a targeted field are typed", "[cache][cache_control][rfc9213-2.1][rfc9213-2.2]") {
+    const auto [value, expected] = GENERATE(table<std::string, std::string>({
+        {"max-age=60, s-maxage=0", "max-age=60 s-maxage=0"},
+        {"max-age=999999999999999", "max-age=2147483648"},
+        {"max-age=-1", "max-age=0"},
+        {"max-age=60.0", "max-age=0"},
+        {"max-age=\"60\"", "max-age=0"},
+        {"max-age=sixty", "max-age=0"},
+        {"max-age", "max-age=0"},
+        {"max-age=?0", "max-age=0"},
+        {"max-age=(60)", "max-age=0"},
+        {"max-age=60, max-age=30", "max-age=30"},  // the last one counts (RFC 9651 section 4.2.2)
+        {"max-age=60;x=y", "max-age=60"},
+        {"no-store", "no-store"},
+        {"no-store=?1", "no-store"},
+        {"no-store=?0", ""},
+        {"no-store=0", "no-store"},
+        {"no-store=\"\"", "no-store"},
+        {"no-cache, must-revalidate=1", "no-cache must-revalidate"},
+        {"public=?1, must-understand", "public must-understand"},
+        {"public=1, immutable=\"x\"", ""},
+        {"private=?0, public", "public"},
+        {"private=\"Set-Cookie, X-A\"", "private:set-cookie private:x-a"},
+        {"private=x-a, no-cache=\"b\"", "private:x-a no-cache:b"},
+        {"private=(\"x-a\")", "private"},
+        {"no-cache=1", "no-cache"},
+        {"stale-while-revalidate=5, stale-if-error=6", "swr=5 sie=6"},
+        {"stale-if-error=x", "sie=0"},
+        {"unknown=?1, a=(1 2), b=:eA==:, max-age=1", "max-age=1"},
+    }));
+    CAPTURE(value);
+    const std::string all = expected + (expected.empty() ? "targeted" : " targeted");
+    CHECK(parsed("Cache-Control: no-store, max-age=99\nCDN-Cache-Control: " + value) == all);
+}
+
+std::string asked(const std::string& fields) {
+    return describe(request_control(test::request(fields).fields()));
+}
+
+TEST_CASE("a request's directives are those of Cache-Control, else Pragma",
+          "[cache][cache_control][rfc9111-5.2.1][rfc9111-5.4]") {
+    CHECK(asked("Cache-Control: no-cache, max-age=0\nCache-Control: min-fresh=5") == "no-cache max-age=0 min-fresh=5");
+    CHECK(asked("Pragma: no-cache") == "no-cache");
+    CHECK(asked("Pragma: x, No-Cache") == "no-cache");
+    CHECK(asked("Pragma: no-cache\nCache-Control: max-stale=5") == "max-stale=5");
+    CHECK(asked("Pragma: public").empty());
+    CHECK(asked("CDN-Cache-Control: no-cache").empty());
+    CHECK(asked("Cache-Control: no-cache=\"x\", private=\"y\"") == "no-cache private");
 }
 
 TEST_CASE("only-if-cached is asked of the request's own fields", "[cache][cache_control][rfc9111-5.2.1.7]") {

@@ -16,7 +16,7 @@ using lifetime = std::optional<seconds>;
 
 lifetime lifetime_of(const std::string& fields, const freshness_settings& rules = {}, int status = 200) {
     const test::response answer(fields, status);
-    return freshness_lifetime(answer.head(), parse_cache_control(answer.fields()), rules, test::start);
+    return freshness_lifetime(answer.head(), response_control(answer.fields()), rules, test::start);
 }
 
 TEST_CASE("what a response says is taken in order: s-maxage, max-age, Expires minus Date",
@@ -61,6 +61,14 @@ TEST_CASE("Expires counts from Date, and in doubt is in the past", "[cache][fres
     }));
     CAPTURE(fields);
     CHECK(lifetime_of(fields) == expected);
+}
+
+TEST_CASE("where a targeted field speaks, Expires and Cache-Control are silent", "[cache][freshness][rfc9213-2.2]") {
+    const std::string rest = "\nCache-Control: max-age=20\nExpires: " + http_date(30s);
+    CHECK(lifetime_of("CDN-Cache-Control: max-age=10" + rest) == lifetime{10s});
+    CHECK(lifetime_of("CDN-Cache-Control: public" + rest) == std::nullopt);
+    CHECK(lifetime_of("CDN-Cache-Control: max-age=x" + rest) == lifetime{0s});
+    CHECK(lifetime_of("CDN-Cache-Control: max-age=10 x" + rest) == lifetime{20s});
 }
 
 TEST_CASE("the route's lifetime is for responses that say nothing", "[cache][freshness][route]") {

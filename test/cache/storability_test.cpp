@@ -86,7 +86,7 @@ TEST_CASE("no-store and private are never stored, whatever stands beside them",
     CHECK(reason_for("Cache-Control: max-age=60\nCache-Control: no-store") == not_stored::no_store);
     CHECK(reason_for("Cache-Control: private") == not_stored::is_private);
     CHECK(reason_for("Cache-Control: private, max-age=60, public") == not_stored::is_private);
-    CHECK(reason_for("Cache-Control: private=\"x\", max-age=60") == not_stored::is_private);
+    CHECK(reason_for("Cache-Control: private=\"content-type\", max-age=60") == not_stored::is_private);
     CHECK(reason_for("Cache-Control: private; max-age=60") == not_stored::is_private);
 }
 
@@ -101,7 +101,7 @@ TEST_CASE("must-understand lets a known status pass no-store and keeps an unknow
 
 TEST_CASE("no-cache is not stored while there is no validation", "[cache][storability][rfc9111-5.2.2.4]") {
     CHECK(reason_for("Cache-Control: no-cache, max-age=60") == not_stored::no_cache);
-    CHECK(reason_for("Cache-Control: no-cache=\"X\", max-age=60") == not_stored::no_cache);
+    CHECK(reason_for("Cache-Control: no-cache=\"Vary\", max-age=60") == not_stored::no_cache);
     CHECK(reason_for("Cache-Control: no-cache", 200, defaulting_to(60s)) == not_stored::no_cache);
 }
 
@@ -109,6 +109,25 @@ TEST_CASE("a response that sets a cookie is not stored", "[cache][storability]")
     CHECK(reason_for("Cache-Control: public, max-age=60\nSet-Cookie: a=b") == not_stored::set_cookie);
     CHECK(reason_for("Cache-Control: public, max-age=60\nSET-COOKIE: a=b") == not_stored::set_cookie);
     CHECK(reason_for("Cache-Control: public, max-age=60\nSet-Cookie2: a=b") == not_stored::set_cookie);
+}
+
+TEST_CASE("a cookie that private or no-cache names is left out, the rest stored",
+          "[cache][storability][rfc9111-5.2.2.4][rfc9111-5.2.2.7]") {
+    const std::string sets = "Set-Cookie: a=b\nCache-Control: max-age=60, ";
+    CHECK(reason_for(sets + "private=\"set-cookie\"") == not_stored::stored);
+    CHECK(reason_for(sets + "no-cache=\"Set-Cookie\"") == not_stored::stored);
+    CHECK(reason_for(sets + "private=\"x\"") == not_stored::set_cookie);
+    CHECK(reason_for(sets + "private=\"set-cookie\", private") == not_stored::is_private);
+    CHECK(reason_for("Set-Cookie2: a=b\n" + sets + "private=\"set-cookie\"") == not_stored::set_cookie);
+}
+
+TEST_CASE("a targeted field alone decides over storing", "[cache][storability][rfc9213-2.2]") {
+    CHECK(reason_for("Cache-Control: no-store\nCDN-Cache-Control: max-age=60") == not_stored::stored);
+    CHECK(reason_for("Cache-Control: max-age=60\nCDN-Cache-Control: no-store") == not_stored::no_store);
+    CHECK(reason_for("Cache-Control: max-age=60\nWeir-Cache-Control: private") == not_stored::is_private);
+    CHECK(reason_for("Expires: " + http_date(60s) + "\nCDN-Cache-Control: public") == not_stored::no_freshness);
+    CHECK(reason_for("Cache-Control: private, max-age=60\nCDN-Cache-Control: max-age=60 private") ==
+          not_stored::is_private);
 }
 
 TEST_CASE("a Vary that selects nothing is not stored", "[cache][storability][rfc9111-4.1]") {

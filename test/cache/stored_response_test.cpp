@@ -43,6 +43,17 @@ TEST_CASE("hop-by-hop fields and those that Connection names are left out",
     CHECK(stored->head == "HTTP/1.1 200 OK\r\nX-Kept: 3\r\n" + date_line + "Content-Length: 3\r\n");
 }
 
+TEST_CASE("fields that private or no-cache name are left out",
+          "[cache][stored_response][rfc9111-5.2.2.4][rfc9111-5.2.2.7]") {
+    const auto stored = make_stored(
+        {.response_fields = "Cache-Control: max-age=60, private=\"X-User\", no-cache=\"set-cookie\"\nx-user: 1\n"
+                            "Set-Cookie: a=b\nX-Kept: 2\nDate: " +
+                            http_date()});
+    CHECK(stored->head ==
+          "HTTP/1.1 200 OK\r\nCache-Control: max-age=60, private=\"X-User\", no-cache=\"set-cookie\"\r\nX-Kept: 2\r\n" +
+              date_line + "Content-Length: 0\r\n");
+}
+
 TEST_CASE("Age goes into the initial age, not into the head", "[cache][stored_response][rfc9111-4.2.3]") {
     const auto stored = make_stored({.response_fields = "Age: 7\nDate: " + http_date()});
     CHECK_FALSE(stored->fields.has(http::field_id::age));
