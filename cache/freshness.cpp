@@ -55,6 +55,11 @@ std::optional<seconds> route_lifetime(const http::response_head& response, const
     return std::nullopt;
 }
 
+// Less than the window, as a lifetime is greater than the age: both count seconds that have begun.
+bool is_within(seconds window, const stored_response& response, seconds age) {
+    return window > seconds{0} && age - response.freshness_lifetime < window;
+}
+
 // Section 5.1: the first member counts; what is no number is ignored.
 seconds age_value(const http::field_list& fields) {
     std::optional<seconds> age;
@@ -112,15 +117,43 @@ seconds corrected_initial_age(const http::field_list& fields, time_point request
     return std::max(apparent_age, age_value(fields) + response_delay);
 }
 
-bool usable_on_error(const stored_response& response, seconds age) {
-    const cache_control& said = response.control;
-    const bool forbidden = said.no_cache || said.must_revalidate || said.proxy_revalidate || said.s_maxage.has_value();
-    return said.stale_if_error && !forbidden && age - response.freshness_lifetime <= *said.stale_if_error;
-}
-
 seconds current_age(const stored_response& response, time_point now) {
     const seconds resident_time = std::max(seconds{0}, floor<seconds>(now - response.response_time));
     return response.corrected_initial_age + resident_time;
+}
+
+bool is_fresh(const stored_response& response, seconds age) {
+    return response.freshness_lifetime > age;
+}
+
+bool forbids_stale_use(const cache_control& response) {
+    return response.no_cache || response.must_revalidate || response.proxy_revalidate || response.s_maxage.has_value();
+}
+
+stale_windows stale_windows_of(const cache_control& response, const conf::stale_settings& rules) {
+    if (forbids_stale_use(response)) return {};
+    const auto first = [](std::optional<seconds> said, std::optional<seconds> rule) {
+        return said ? *said : rule.value_or(seconds{0});
+    };
+    return {first(response.stale_while_revalidate, rules.while_revalidate),
+            first(response.stale_if_error, rules.if_error)};
+}
+
+bool usable_while_revalidating(const stored_response& response, seconds age, const conf::stale_settings& rules) {
+    return is_within(stale_windows_of(response.control, rules).while_revalidate, response, age);
+}
+
+bool usable_on_error(const stored_response& response, seconds age, const conf::stale_settings& rules) {
+    return is_within(stale_windows_of(response.control, rules).if_error, response, age);
+}
+
+bool satisfies(const cache_control& request, const stored_response& response, seconds age) {
+    if (request.no_cache) return false;
+    if (request.max_age && age > *request.max_age) return false;
+    const seconds left = response.freshness_lifetime - age;
+    if (request.min_fresh && left < *request.min_fresh) return false;
+    if (is_fresh(response, age)) return true;
+    return request.max_stale && -left <= *request.max_stale && !forbids_stale_use(response.control);
 }
 
 }  // namespace weir::cache

@@ -35,8 +35,29 @@ std::chrono::seconds corrected_initial_age(const http::field_list& fields, time_
 // current_age (section 4.2.3), in whole seconds, not below zero.
 std::chrono::seconds current_age(const stored_response& response, time_point now);
 
-// May a stale response with this current age be used because the origin cannot be had (RFC 5861 section 4)? Only where
-// it says so itself by stale-if-error, and nothing in it forbids stale use (RFC 9111 section 4.2.4).
-bool usable_on_error(const stored_response& response, std::chrono::seconds age);
+// May a response with this current age be used without asking an endpoint first: is its lifetime greater (section 4.2)?
+bool is_fresh(const stored_response& response, std::chrono::seconds age);
+
+// True where the response itself forbids any use while it is stale (section 4.2.4): no-cache, must-revalidate,
+// proxy-revalidate, s-maxage. No setting of a route goes against that.
+bool forbids_stale_use(const cache_control& response);
+
+// How long beyond its lifetime a response may be used while it is validated behind, and where endpoints fail (RFC
+// 5861): as it says itself, else as the route says. Zero where not at all.
+struct stale_windows {
+    std::chrono::seconds while_revalidate{0};
+    std::chrono::seconds if_error{0};
+};
+stale_windows stale_windows_of(const cache_control& response, const conf::stale_settings& rules);
+
+// May a stale response with this current age be answered with, while it is validated behind (RFC 5861 section 3), or
+// because endpoints fail (section 4)? One that was made stale before its time may, too.
+bool usable_while_revalidating(const stored_response& response, std::chrono::seconds age,
+                               const conf::stale_settings& rules);
+bool usable_on_error(const stored_response& response, std::chrono::seconds age, const conf::stale_settings& rules);
+
+// May the response be used without validation for a request with these directives, on a route that honours them
+// (section 5.2.1: no-cache, max-age, min-fresh, max-stale)? A request without any of them may use what is fresh.
+bool satisfies(const cache_control& request, const stored_response& response, std::chrono::seconds age);
 
 }  // namespace weir::cache

@@ -5,10 +5,13 @@
 #include "cache/cache_control.hpp"
 #include "cache/freshness.hpp"
 #include "cache/key.hpp"
+#include "proxy/http/date.hpp"
 
 namespace weir::cache {
 
 namespace {
+
+using std::chrono::seconds;
 
 // Never, whatever the response says.
 bool status_forbids_storing(std::uint16_t status) {
@@ -69,19 +72,19 @@ bool sets_cookie(const http::field_list& fields, const cache_control& control) {
     });
 }
 
-not_stored judge_request(const http::request_head& request, const cache_control& response) {
-    if (request.method != http::verb::get) return not_stored::method;
+not_stored judge_request(const http::request_head& request, const cache_control& response, bool personal) {
     if (has_content(request)) return not_stored::request_has_content;
     if (request_control(request.fields).no_store) return not_stored::request_no_store;
     const bool authorised_may_be_shared = response.is_public || response.s_maxage || response.must_revalidate;
     if (request.fields.has(http::field_id::authorization) && !authorised_may_be_shared) {
         return not_stored::request_has_authorization;
     }
+    if (personal && !response.is_public) return not_stored::session_cookie;
     return not_stored::stored;
 }
 
 not_stored judge_response(const http::request_head& request, const http::response_head& response,
-                          const cache_control& control, const conf::freshness_settings& rules) {
+                          const cache_control& control, const conf::route_cache_settings& rules) {
     if (status_forbids_storing(response.status)) return not_stored::status;
     if (control.must_understand) {
         if (!is_understood(response.status)) return not_stored::status;
@@ -89,10 +92,35 @@ not_stored judge_response(const http::request_head& request, const http::respons
         return not_stored::no_store;
     }
     if (control.is_private) return not_stored::is_private;
-    if (sets_cookie(response.fields, control)) return not_stored::set_cookie;
+    if (!rules.store_set_cookie && sets_cookie(response.fields, control)) return not_stored::set_cookie;
     if (!vary_of(response.fields, request.fields)) return not_stored::vary_any;
-    if (control.no_cache && !rules.override_lifetime) return not_stored::no_cache;
     return not_stored::stored;
+}
+
+bool has_validator(const http::field_list& fields, time_point response_time) {
+    if (fields.count(http::field_id::etag) == 1 && !fields.value(http::field_id::etag).empty()) return true;
+    if (fields.count(http::field_id::last_modified) != 1) return false;
+    const auto received = std::chrono::floor<seconds>(response_time);
+    return http::parse_date(fields.value(http::field_id::last_modified), received).has_value();
+}
+
+storability judge_lifetime(const http::response_head& response, const cache_control& control,
+                           const conf::route_cache_settings& rules, time_point request_time, time_point response_time) {
+    std::optional<seconds> lifetime = freshness_lifetime(response, control, rules.freshness, response_time);
+    const bool no_cache = control.no_cache && !rules.freshness.override_lifetime;
+    if (no_cache && (lifetime || is_heuristically_cacheable(response.status))) lifetime = seconds{0};
+    if (!lifetime) {
+        return {is_heuristically_cacheable(response.status) ? not_stored::no_freshness : not_stored::status};
+    }
+    // Fresh means a lifetime greater than the age (section 4.2).
+    const seconds age = corrected_initial_age(response.fields, request_time, response_time);
+    if (*lifetime > age) return {not_stored::stored, *lifetime, true};
+    // An error that nobody may use takes no place, least of all that of a good response which may stand in for it.
+    if (response.status >= 500) return {not_stored::already_stale};
+    const stale_windows windows = stale_windows_of(control, rules.stale);
+    const bool usable_stale = age - *lifetime < std::max(windows.while_revalidate, windows.if_error);
+    if (usable_stale || has_validator(response.fields, response_time)) return {not_stored::stored, *lifetime};
+    return {no_cache ? not_stored::no_cache : not_stored::already_stale};
 }
 
 }  // namespace
@@ -117,6 +145,8 @@ std::string_view text(not_stored reason) {
             return "private";
         case not_stored::no_cache:
             return "no-cache";
+        case not_stored::session_cookie:
+            return "session-cookie";
         case not_stored::set_cookie:
             return "set-cookie";
         case not_stored::vary_any:
@@ -135,28 +165,40 @@ std::string_view text(not_stored reason) {
             return "no-memory";
         case not_stored::incomplete:
             return "incomplete";
+        case not_stored::bypass:
+            return "bypass";
+        case not_stored::range:
+            return "range";
+        case not_stored::min_uses:
+            return "min-uses";
+        case not_stored::purged:
+            return "purged";
     }
     return "unknown";
 }
 
 storability may_store(const http::request_head& request, const http::response_head& response,
-                      const conf::freshness_settings& rules, std::uint64_t max_response_bytes, time_point request_time,
-                      time_point response_time) {
+                      const conf::route_cache_settings& rules, bool personal, std::uint64_t max_response_bytes,
+                      time_point request_time, time_point response_time) {
+    if (request.method != http::verb::get) return {not_stored::method};
     const cache_control control = response_control(response.fields);
-    if (const not_stored reason = judge_request(request, control); reason != not_stored::stored) return {reason};
-    if (const not_stored reason = judge_response(request, response, control, rules); reason != not_stored::stored) {
+    const storability judged = may_keep(request, response, control, rules, personal, request_time, response_time);
+    if (judged && response.has_content_length && response.content_length > max_response_bytes) {
+        return {not_stored::too_large};
+    }
+    return judged;
+}
+
+storability may_keep(const http::request_head& request, const http::response_head& updated,
+                     const cache_control& control, const conf::route_cache_settings& rules, bool personal,
+                     time_point request_time, time_point response_time) {
+    if (const not_stored reason = judge_request(request, control, personal); reason != not_stored::stored) {
         return {reason};
     }
-    const auto lifetime = freshness_lifetime(response, control, rules, response_time);
-    if (!lifetime) {
-        return {is_heuristically_cacheable(response.status) ? not_stored::no_freshness : not_stored::status};
+    if (const not_stored reason = judge_response(request, updated, control, rules); reason != not_stored::stored) {
+        return {reason};
     }
-    // Fresh means a lifetime greater than the age (section 4.2).
-    if (*lifetime <= corrected_initial_age(response.fields, request_time, response_time)) {
-        return {not_stored::already_stale};
-    }
-    if (response.has_content_length && response.content_length > max_response_bytes) return {not_stored::too_large};
-    return {not_stored::stored, *lifetime};
+    return judge_lifetime(updated, control, rules, request_time, response_time);
 }
 
 bool may_use_cache(const http::request_head& request) {

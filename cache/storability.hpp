@@ -20,17 +20,22 @@ enum class not_stored : std::uint8_t {
     request_has_authorization,  // and the response does not allow it (section 3.5)
     no_store,                   //
     is_private,                 //
-    no_cache,                   // nothing to gain until validation is built; the route's override beats it
+    no_cache,                   // and it has no validator to ask by
+    session_cookie,             // the request is personal, and the response does not say public
     set_cookie,                 //
     vary_any,                   // Vary: *, or one that vary_of does not take
     status,  // not final, 206, 304, an answer to fields the key does not know (412, 416, ...), one that forbids it
              // (RFC 6585), or one that cannot be stored without explicit freshness
     no_freshness,   // neither the response nor the route says how long
-    already_stale,  // lifetime zero, or past when it came
+    already_stale,  // lifetime zero, or past when it came; no validator to ask by, and never to be used stale
     too_large,      //
     streamed,       // it asks to be passed on as it comes, and may have no end; the caller's to say
     no_memory,      // buffering.memory_max is used up; the caller's to say
     incomplete,     // cut short; the caller's to say
+    bypass,         // the route's bypass; the caller's to say
+    range,          // a range request on a route that passes them on; the caller's to say
+    min_uses,       // not asked for often enough; the caller's to say
+    purged,         // while it came; the caller's to say
 };
 // "no-store", "private", ...: the word for Cache-Status detail and the log.
 std::string_view text(not_stored reason);
@@ -38,15 +43,23 @@ std::string_view text(not_stored reason);
 struct storability {
     not_stored reason = not_stored::stored;
     std::chrono::seconds freshness_lifetime{0};
+    bool fresh = false;  // when it came: only then others may have it before it is validated
     explicit operator bool() const { return reason == not_stored::stored; }
 };
 
 // Decides on the heads alone, before content comes; `max_response_bytes` is compared with a known Content-Length.
-// no-store is passed over where must-understand stands beside it and the status is one that this cache understands
-// (section 5.2.2.3).
+// `personal`: the request has one of the route's session cookies. no-store is passed over where must-understand stands
+// beside it and the status is one that this cache understands (section 5.2.2.3). What must be validated before each use
+// (no-cache, lifetime zero, old when it came) is stored where that is possible: no-cache has lifetime zero then.
 storability may_store(const http::request_head& request, const http::response_head& response,
-                      const conf::freshness_settings& rules, std::uint64_t max_response_bytes, time_point request_time,
-                      time_point response_time);
+                      const conf::route_cache_settings& rules, bool personal, std::uint64_t max_response_bytes,
+                      time_point request_time, time_point response_time);
+
+// The same for a response that is stored and whose fields a 304, or the response to a HEAD, has updated: what it says
+// is in `control` (the fields may have been rewritten), and neither the method nor Content-Length counts.
+storability may_keep(const http::request_head& request, const http::response_head& updated,
+                     const cache_control& control, const conf::route_cache_settings& rules, bool personal,
+                     time_point request_time, time_point response_time);
 
 // True when a request with these fields may be answered from the cache, or its response stored, at all: GET or HEAD, no
 // content, nothing removed by Connection.

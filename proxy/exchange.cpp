@@ -248,7 +248,7 @@ awaitable<void> exchange::refuse(cause why) {
 
 bool exchange::may_answer_stale(cause why) const {
     return why != cause::none && !blames_client(why) && in_.found.what == cache::outcome::stale &&
-           cache::usable_on_error(*in_.found.response, in_.found.age);
+           cache::usable_on_error(*in_.found.response, in_.found.age, in_.route.settings->cache->stale);
 }
 
 // No endpoint can be had, and the stored response may stand in.

@@ -216,8 +216,8 @@ void exchange::heed_unavailable() {
 void exchange::plan_response_content() {
     const conf::route_settings& route = *in_.route.settings;
     if (in_.route.caches && in_.found.what != cache::outcome::pass && in_.found.what != cache::outcome::fresh) {
-        storable_ = cache::may_store(in_.request, response_, route.cache->freshness,
-                                     worker_.cache().max_response_bytes(), request_time_, response_time_);
+        storable_ = cache::may_store(in_.request, response_, *route.cache, false, worker_.cache().max_response_bytes(),
+                                     request_time_, response_time_);
         report_.cache_detail = cache::text(storable_.reason);
     }
     const bool asked_for = asks_to_be_streamed(response_);

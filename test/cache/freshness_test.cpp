@@ -194,22 +194,104 @@ TEST_CASE("the current age grows with the time in the cache", "[cache][freshness
     CHECK(current_age(*stored, test::at(-1h)) == 10s);  // the clock was set back
 }
 
-TEST_CASE("a stale response is used on error where it says so and nothing forbids it",
-          "[cache][freshness][rfc5861-4]") {
+std::shared_ptr<const stored_response> saying(const std::string& control, seconds stays_fresh = 10s) {
+    return test::make_stored({.response_fields = "Cache-Control: " + control, .freshness_lifetime = stays_fresh});
+}
+
+TEST_CASE("a stale response is used as long as it says, where nothing forbids it",
+          "[cache][freshness][rfc5861-3][rfc5861-4][rfc9111-4.2.4]") {
     const auto [said, age, usable] = GENERATE(table<std::string, seconds, bool>({
-        {"max-age=10, stale-if-error=60", 70s, true},
-        {"max-age=10, stale-if-error=60", 71s, false},
-        {"max-age=10", 11s, false},
-        {"max-age=10, stale-if-error=60, must-revalidate", 11s, false},
-        {"max-age=10, stale-if-error=60, proxy-revalidate", 11s, false},
-        {"s-maxage=10, stale-if-error=60", 11s, false},
-        {"max-age=10, stale-if-error=60, no-cache", 11s, false},
+        {"max-age=10, X=60", 10s, true},
+        {"max-age=10, X=60", 69s, true},
+        {"max-age=10, X=60", 70s, false},
+        {"max-age=10, X=0", 10s, false},
+        {"max-age=10, X=x", 10s, false},
+        {"max-age=10", 10s, false},
+        {"max-age=10, X=60, must-revalidate", 11s, false},   // 5.2.2.2
+        {"max-age=10, X=60, proxy-revalidate", 11s, false},  // 5.2.2.8
+        {"s-maxage=10, X=60", 11s, false},                   // 5.2.2.10
+        {"max-age=10, X=60, no-cache", 11s, false},          // 5.2.2.4
+        {"max-age=10, X=60, no-cache=\"a\"", 11s, true},
+        {"max-age=10, X=60", 3s, true},  // made stale before its time
     }));
-    CAPTURE(said);
-    auto stored =
-        std::const_pointer_cast<stored_response>(test::make_stored({.response_fields = "Cache-Control: " + said}));
-    stored->freshness_lifetime = 10s;
-    CHECK(usable_on_error(*stored, age) == usable);
+    CAPTURE(said, age.count());
+    const auto with = [&](const char* name) {
+        std::string text = said;
+        if (const auto at = text.find('X'); at != std::string::npos) text.replace(at, 1, name);
+        return saying(text);
+    };
+    CHECK(usable_on_error(*with("stale-if-error"), age, {}) == usable);
+    CHECK_FALSE(usable_while_revalidating(*with("stale-if-error"), age, {}));
+    CHECK(usable_while_revalidating(*with("stale-while-revalidate"), age, {}) == usable);
+    CHECK_FALSE(usable_on_error(*with("stale-while-revalidate"), age, {}));
+}
+
+TEST_CASE("the route's stale settings are for responses that say nothing", "[cache][freshness][route][rfc9111-4.2.4]") {
+    const conf::stale_settings rules{.while_revalidate = 20s, .if_error = 40s};
+    const auto plain = saying("max-age=10");
+    CHECK(usable_while_revalidating(*plain, 29s, rules));
+    CHECK_FALSE(usable_while_revalidating(*plain, 30s, rules));
+    CHECK(usable_on_error(*plain, 49s, rules));
+    CHECK_FALSE(usable_on_error(*plain, 50s, rules));
+    CHECK_FALSE(usable_while_revalidating(*saying("max-age=10, stale-while-revalidate=5"), 15s, rules));
+    CHECK_FALSE(usable_on_error(*saying("max-age=10, stale-if-error=0"), 10s, rules));
+    CHECK(usable_on_error(*saying("max-age=10, stale-while-revalidate=5"), 15s, rules));
+    for (const char* forbidding : {"must-revalidate", "proxy-revalidate", "s-maxage=10", "no-cache"}) {
+        CAPTURE(forbidding);
+        const auto stored = saying("max-age=10, " + std::string(forbidding));
+        CHECK(forbids_stale_use(stored->control));
+        CHECK_FALSE(usable_while_revalidating(*stored, 11s, rules));
+        CHECK_FALSE(usable_on_error(*stored, 11s, rules));
+    }
+}
+
+TEST_CASE("fresh is a lifetime greater than the age", "[cache][freshness][rfc9111-4.2]") {
+    CHECK(is_fresh(*saying("max-age=10"), 9s));
+    CHECK_FALSE(is_fresh(*saying("max-age=10"), 10s));
+    CHECK_FALSE(is_fresh(*saying("max-age=0", 0s), 0s));
+}
+
+TEST_CASE("a request's directives narrow or widen what is used without validation",
+          "[cache][freshness][rfc9111-5.2.1]") {
+    const auto [asked, age, usable] = GENERATE(table<std::string, seconds, bool>({
+        {"", 9s, true},
+        {"", 10s, false},
+        {"no-cache", 0s, false},  // 5.2.1.4
+        {"max-age=5", 5s, true},  // 5.2.1.1
+        {"max-age=5", 6s, false},
+        {"max-age=0", 0s, true},
+        {"max-age=x", 1s, false},
+        {"max-age=100", 10s, false},  // does not make stale fresh
+        {"min-fresh=5", 5s, true},    // 5.2.1.3
+        {"min-fresh=5", 6s, false},
+        {"min-fresh=x", 0s, false},
+        {"max-stale", 100000s, true},  // 5.2.1.2
+        {"max-stale=5", 15s, true},
+        {"max-stale=5", 16s, false},
+        {"max-stale=x", 11s, false},
+        {"max-stale=5, max-age=12", 12s, true},
+        {"max-stale=5, max-age=12", 13s, false},
+        {"max-stale=5, min-fresh=1", 10s, false},
+        {"no-transform, only-if-cached, no-store", 9s, true},
+    }));
+    CAPTURE(asked, age.count());
+    const test::request head(asked.empty() ? "" : "Cache-Control: " + asked);
+    CHECK(satisfies(request_control(head.fields()), *saying("max-age=10"), age) == usable);
+}
+
+TEST_CASE("max-stale does not go against what the response forbids", "[cache][freshness][rfc9111-4.2.4]") {
+    const cache_control asked = request_control(test::request("Cache-Control: max-stale").fields());
+    for (const char* forbidding : {"must-revalidate", "proxy-revalidate", "s-maxage=10", "no-cache"}) {
+        CAPTURE(forbidding);
+        CHECK_FALSE(satisfies(asked, *saying("max-age=10, " + std::string(forbidding)), 10s));
+        CHECK(satisfies(asked, *saying("max-age=10, " + std::string(forbidding)), 9s));
+    }
+}
+
+TEST_CASE("Pragma: no-cache asks for validation where there is no Cache-Control", "[cache][freshness][rfc9111-5.4]") {
+    CHECK_FALSE(satisfies(request_control(test::request("Pragma: no-cache").fields()), *saying("max-age=10"), 0s));
+    CHECK(satisfies(request_control(test::request("Pragma: no-cache\nCache-Control: max-age=5").fields()),
+                    *saying("max-age=10"), 0s));
 }
 
 TEST_CASE("a Date that is missing, doubled or unreadable is the time of receipt", "[cache][freshness][rfc9110-6.6.1]") {

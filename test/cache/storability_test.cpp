@@ -21,7 +21,15 @@ using test::http_date;
 constexpr std::uint64_t max_bytes = 1000;
 
 storability judge(const test::request& asked, const test::response& answer, const freshness_settings& rules = {}) {
-    return may_store(asked.head(), answer.head(), rules, max_bytes, test::start, test::start);
+    conf::route_cache_settings route;
+    route.freshness = rules;
+    return may_store(asked.head(), answer.head(), route, false, max_bytes, test::start, test::start);
+}
+
+storability judge(const std::string& response_fields, const conf::route_cache_settings& route, int status = 200,
+                  bool personal = false) {
+    return may_store(test::request().head(), test::response(response_fields, status).head(), route, personal, max_bytes,
+                     test::start, test::start);
 }
 
 not_stored reason_for(const std::string& response_fields, int status = 200, const freshness_settings& rules = {},
@@ -99,10 +107,74 @@ TEST_CASE("must-understand lets a known status pass no-store and keeps an unknow
     CHECK(reason_for("Cache-Control: must-understand, private, max-age=60") == not_stored::is_private);
 }
 
-TEST_CASE("no-cache is not stored while there is no validation", "[cache][storability][rfc9111-5.2.2.4]") {
+TEST_CASE("no-cache without a validator is not stored", "[cache][storability][rfc9111-5.2.2.4]") {
     CHECK(reason_for("Cache-Control: no-cache, max-age=60") == not_stored::no_cache);
     CHECK(reason_for("Cache-Control: no-cache=\"Vary\", max-age=60") == not_stored::no_cache);
     CHECK(reason_for("Cache-Control: no-cache", 200, defaulting_to(60s)) == not_stored::no_cache);
+}
+
+TEST_CASE("what must be validated each time is stored where it can be", "[cache][storability][rfc9111-5.2.2.4]") {
+    const std::string tagged = "ETag: \"a\"\nCache-Control: ";
+    const auto [fields, status, expected] = GENERATE_COPY(table<std::string, int, not_stored>({
+        {tagged + "no-cache", 200, not_stored::stored},
+        {tagged + "no-cache, max-age=60", 200, not_stored::stored},
+        {tagged + "no-cache, max-age=60", 403, not_stored::stored},
+        {tagged + "no-cache", 403, not_stored::status},
+        {tagged + "max-age=0", 200, not_stored::stored},
+        {tagged + "max-age=0", 500, not_stored::already_stale},
+        {tagged + "no-cache, private", 200, not_stored::is_private},
+        {tagged + "public", 200, not_stored::no_freshness},
+        {"ETag: \"a\"\nETag: \"b\"\nCache-Control: no-cache", 200, not_stored::no_cache},
+        {"ETag:\nCache-Control: no-cache", 200, not_stored::no_cache},
+        {"Last-Modified: " + http_date(-60s) + "\nCache-Control: no-cache", 200, not_stored::stored},
+        {"Last-Modified: today\nCache-Control: no-cache", 200, not_stored::no_cache},
+        {"ETag: \"a\"\nExpires: 0", 200, not_stored::stored},
+        {"ETag: \"a\"\nAge: 60\nCache-Control: max-age=50", 200, not_stored::stored},
+    }));
+    CAPTURE(fields, status);
+    const storability judged = judge(fields, {}, status);
+    CHECK(judged.reason == expected);
+    CHECK_FALSE(judged.fresh);
+    if (fields.find("no-cache") != std::string::npos) CHECK(judged.freshness_lifetime == 0s);
+}
+
+TEST_CASE("what may be used stale is stored without a validator", "[cache][storability][rfc5861-3][rfc5861-4]") {
+    CHECK(judge("Cache-Control: max-age=0, stale-while-revalidate=5", {}).reason == not_stored::stored);
+    CHECK(judge("Cache-Control: max-age=0, stale-if-error=5", {}).reason == not_stored::stored);
+    CHECK(judge("Cache-Control: max-age=0, stale-if-error=5\nAge: 5", {}).reason == not_stored::already_stale);
+    CHECK(judge("Cache-Control: max-age=0, stale-if-error=5, must-revalidate", {}).reason == not_stored::already_stale);
+    CHECK(judge("Cache-Control: no-cache, stale-if-error=5", {}).reason == not_stored::no_cache);
+    conf::route_cache_settings route;
+    route.stale.if_error = 60s;
+    CHECK(judge("Cache-Control: max-age=0", route).reason == not_stored::stored);
+    CHECK(judge("Cache-Control: max-age=0", route, 404).reason == not_stored::stored);
+    CHECK(judge("Cache-Control: max-age=0", route, 503).reason == not_stored::already_stale);
+    CHECK(judge("Cache-Control: max-age=0, stale-if-error=0", route).reason == not_stored::already_stale);
+    CHECK(judge("Cache-Control: s-maxage=0", route).reason == not_stored::already_stale);
+}
+
+TEST_CASE("fresh on arrival is what others may have at once", "[cache][storability][rfc9111-4]") {
+    CHECK(judge("Cache-Control: max-age=60", {}).fresh);
+    CHECK(judge("Cache-Control: max-age=60\nAge: 59", {}).fresh);
+    CHECK_FALSE(judge("ETag: \"a\"\nCache-Control: max-age=60\nAge: 60", {}).fresh);
+    CHECK_FALSE(judge("Cache-Control: private, max-age=60", {}).fresh);
+}
+
+TEST_CASE("a personal response is stored only if it says public", "[cache][storability][route]") {
+    CHECK(judge("Cache-Control: max-age=60", {}, 200, true).reason == not_stored::session_cookie);
+    CHECK(judge("Cache-Control: s-maxage=60", {}, 200, true).reason == not_stored::session_cookie);
+    CHECK(judge("Cache-Control: public, max-age=60", {}, 200, true).reason == not_stored::stored);
+    CHECK(judge("Cache-Control: public, private, max-age=60", {}, 200, true).reason == not_stored::is_private);
+    CHECK(judge("Cache-Control: public, max-age=60\nSet-Cookie: a=b", {}, 200, true).reason == not_stored::set_cookie);
+    CHECK(judge("CDN-Cache-Control: max-age=60\nCache-Control: public", {}, 200, true).reason ==
+          not_stored::session_cookie);
+}
+
+TEST_CASE("the route may have responses with Set-Cookie stored", "[cache][storability][route]") {
+    conf::route_cache_settings route;
+    route.store_set_cookie = true;
+    CHECK(judge("Cache-Control: max-age=60\nSet-Cookie: a=b", route).reason == not_stored::stored);
+    CHECK(judge("Cache-Control: max-age=60, private\nSet-Cookie: a=b", route).reason == not_stored::is_private);
 }
 
 TEST_CASE("a response that sets a cookie is not stored", "[cache][storability]") {
@@ -216,7 +288,7 @@ TEST_CASE("what is stale when it comes is not stored", "[cache][storability][rfc
 
     const test::request asked;
     const test::response answer("Cache-Control: max-age=5");
-    CHECK(may_store(asked.head(), answer.head(), {}, max_bytes, test::start - 5s, test::start).reason ==
+    CHECK(may_store(asked.head(), answer.head(), {}, false, max_bytes, test::start - 5s, test::start).reason ==
           not_stored::already_stale);
 }
 
@@ -228,8 +300,8 @@ TEST_CASE("a response known to be too large is not stored", "[cache][storability
 
 TEST_CASE("every reason has a word of its own", "[cache][storability]") {
     std::set<std::string_view> words;
-    for (int i = 0; i <= static_cast<int>(not_stored::incomplete); ++i) words.insert(text(static_cast<not_stored>(i)));
-    CHECK(words.size() == static_cast<std::size_t>(not_stored::incomplete) + 1);
+    for (int i = 0; i <= static_cast<int>(not_stored::purged); ++i) words.insert(text(static_cast<not_stored>(i)));
+    CHECK(words.size() == static_cast<std::size_t>(not_stored::purged) + 1);
     CHECK(words.count("unknown") == 0);
     CHECK(text(not_stored::is_private) == "private");
 }
