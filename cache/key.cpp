@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "cache/cookies.hpp"
 #include "proxy/http/fields.hpp"
 #include "proxy/http/target.hpp"
 
@@ -11,6 +12,10 @@ namespace {
 
 constexpr std::size_t max_vary_names = 16;
 constexpr int end_of_value = -1;
+
+// What a Vary member Cookie holds where only personal or not counts. No field value begins with a line break.
+constexpr std::string_view is_personal = "\npersonal";
+constexpr std::string_view is_not_personal = "\nshared";
 
 bool is_space(char c) {
     return c == ' ' || c == '\t';
@@ -156,7 +161,14 @@ found_lines find_lines(const http::field_list& request, const vary_field& named)
     return lines;
 }
 
-bool matches(const vary_field& stored, const http::field_list& request) {
+std::string_view personal_text(bool personal) {
+    return personal ? is_personal : is_not_personal;
+}
+
+bool matches(const vary_field& stored, const request_view& view) {
+    if (stored.id == http::field_id::cookie && view.personal && stored.value && stored.value->starts_with('\n'))
+        return *stored.value == personal_text(*view.personal);
+    const http::field_list& request = view.fields;
     const found_lines lines = find_lines(request, stored);
     if (lines.count == 0 || !stored.value) return lines.count == 0 && !stored.value;
     if (lines.count == 1 && lines.first == *stored.value) return true;
@@ -164,12 +176,16 @@ bool matches(const vary_field& stored, const http::field_list& request) {
     return same_value(value_reader(*stored.value, list), value_reader(request, stored, list), ignores_case(stored.id));
 }
 
-vary_field vary_field_of(std::string_view name, const http::field_list& request) {
+vary_field vary_field_of(std::string_view name, const request_view& request) {
     vary_field field;
     field.name.resize(name.size());
     std::transform(name.begin(), name.end(), field.name.begin(), lower);
     field.id = boost::beast::http::string_to_field({name.data(), name.size()});
-    for (const http::field_view line : request) {
+    if (field.id == http::field_id::cookie && request.personal) {
+        field.value.emplace(personal_text(*request.personal));
+        return field;
+    }
+    for (const http::field_view line : request.fields) {
         if (!is_field(line, field)) continue;
         if (field.value) {
             field.value->append(", ").append(line.value);
@@ -180,16 +196,118 @@ vary_field vary_field_of(std::string_view name, const http::field_list& request)
     return field;
 }
 
+int hex_digit(char c) {
+    if (c >= '0' && c <= '9') return c - '0';
+    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+// Takes one character off a parameter's name, percent-decoded; a broken escape stands for itself.
+char take_decoded(std::string_view& name) {
+    if (name.size() >= 3 && name[0] == '%' && hex_digit(name[1]) >= 0 && hex_digit(name[2]) >= 0) {
+        const char decoded = static_cast<char>(hex_digit(name[1]) * 16 + hex_digit(name[2]));
+        name.remove_prefix(3);
+        return decoded;
+    }
+    const char plain = name.front();
+    name.remove_prefix(1);
+    return plain;
+}
+
+// A final * of `pattern` stands for any rest.
+bool is_named(std::string_view name, std::string_view pattern) {
+    const bool any_rest = pattern.ends_with('*');
+    if (any_rest) pattern.remove_suffix(1);
+    for (const char expected : pattern) {
+        if (name.empty() || take_decoded(name) != expected) return false;
+    }
+    return any_rest || name.empty();
+}
+
+bool counts(std::string_view parameter, const conf::key_settings& settings) {
+    const std::string_view name = parameter.substr(0, parameter.find('='));
+    const auto names_it = [name](const std::string& pattern) { return is_named(name, pattern); };
+    const auto& listed = settings.query_names;
+    if (settings.query == conf::key_settings::query_parts::listed &&
+        std::none_of(listed.begin(), listed.end(), names_it))
+        return false;
+    return std::none_of(settings.ignore_query.begin(), settings.ignore_query.end(), names_it);
+}
+
+void append_escaped(std::string_view value, std::string& out) {
+    for (const char c : value) {
+        if (c == '\n') {
+            out += "\\n";
+        } else {
+            out.append(c == '\\' ? 2 : 1, c);
+        }
+    }
+}
+
+void append_keyed_field(std::string_view name, const http::field_list& request, std::string& out) {
+    out.append("\n").append(name) += ':';
+    std::string_view separator = " ";
+    for (const http::field_view field : request) {
+        if (!http::iequals(field.name, name)) continue;
+        out.append(separator);
+        append_escaped(field.value, out);
+        separator = ", ";
+    }
+}
+
+void append_keyed_cookie(std::string_view name, const http::field_list& request, std::string& out) {
+    out.append("\n").append(name) += '=';
+    std::string_view separator = " ";
+    cookie_reader cookies(request, name);
+    while (const auto value = cookies.next()) {
+        out.append(separator);
+        append_escaped(*value, out);
+        separator = "; ";
+    }
+}
+
 }  // namespace
 
-void make_key(std::string_view scheme, std::string_view host, std::string_view target, std::string& out) {
+void make_key(std::string_view scheme, std::string_view host, std::string_view target,
+              const conf::key_settings& settings, const http::field_list& request, std::string& out) {
     out.clear();
     out.append(scheme).append("://");
     if (!host.empty()) http::append_normalised_host(host, scheme, out);
-    out.append(target);
+    append_keyed_target(target, settings, out);
+    for (const std::string& name : settings.headers) append_keyed_field(name, request, out);
+    for (const std::string& name : settings.cookies) append_keyed_cookie(name, request, out);
 }
 
-std::optional<std::vector<vary_field>> vary_of(const http::field_list& response, const http::field_list& request) {
+std::string_view url_of(std::string_view key) {
+    constexpr std::string_view mark = "://";
+    const std::size_t scheme = key.find(mark);
+    if (scheme != key.npos) key.remove_prefix(scheme + mark.size());
+    return key.substr(0, key.find('\n'));
+}
+
+void append_keyed_target(std::string_view target, const conf::key_settings& settings, std::string& out) {
+    using parts = conf::key_settings::query_parts;
+    const std::size_t mark = target.find('?');
+    if (mark == target.npos || (settings.query == parts::all && settings.ignore_query.empty())) {
+        out.append(target);
+        return;
+    }
+    out.append(target.substr(0, mark));
+    if (settings.query == parts::none) return;
+    char separator = '?';
+    std::string_view rest = target.substr(mark + 1);
+    while (!rest.empty()) {
+        const std::size_t end = std::min(rest.find('&'), rest.size());
+        const std::string_view parameter = rest.substr(0, end);
+        rest.remove_prefix(std::min(end + 1, rest.size()));
+        if (parameter.empty() || !counts(parameter, settings)) continue;
+        out += separator;
+        out.append(parameter);
+        separator = '&';
+    }
+}
+
+std::optional<std::vector<vary_field>> vary_of(const http::field_list& response, const request_view& request) {
     std::vector<vary_field> vary;
     const auto is_refused = [&](std::string_view name) {
         if (name == "*" || !http::valid_field_name(name)) return true;
@@ -208,7 +326,7 @@ std::optional<std::vector<vary_field>> vary_of(const http::field_list& response,
     return vary;
 }
 
-bool selects(const std::vector<vary_field>& vary, const http::field_list& request) {
+bool selects(const std::vector<vary_field>& vary, const request_view& request) {
     return std::all_of(vary.begin(), vary.end(), [&](const vary_field& field) { return matches(field, request); });
 }
 

@@ -193,7 +193,7 @@ memory_store::found memory_store::get(std::string_view key, const http::field_li
 
     const variant* best = nullptr;
     for (const variant& v : e.variants) {
-        if (selects(v.response->vary, request) && (!best || v.response->date >= best->response->date)) best = &v;
+        if (selects(v.response->vary, {request}) && (!best || v.response->date >= best->response->date)) best = &v;
     }
     if (!best) return {nullptr, true};
     if (&s.recent.front() != &e) s.recent.splice(s.recent.begin(), s.recent, s.recent.iterator_to(e));

@@ -93,7 +93,7 @@ not_stored judge_response(const http::request_head& request, const http::respons
     }
     if (control.is_private) return not_stored::is_private;
     if (!rules.store_set_cookie && sets_cookie(response.fields, control)) return not_stored::set_cookie;
-    if (!vary_of(response.fields, request.fields)) return not_stored::vary_any;
+    if (!vary_of(response.fields, {request.fields})) return not_stored::vary_any;
     return not_stored::stored;
 }
 

@@ -133,7 +133,7 @@ std::shared_ptr<const stored_response> make_stored_response(const response_to_st
     const http::field_list& fields = from.response.fields;
     auto stored = std::make_shared<stored_response>();
     stored->key = from.key;
-    auto vary = vary_of(fields, from.request.fields);
+    auto vary = vary_of(fields, {from.request.fields});
     assert(vary && "may_store refuses a Vary that selects nothing");
     if (vary) stored->vary = std::move(*vary);
 

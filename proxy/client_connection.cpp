@@ -207,7 +207,9 @@ client_connection::step client_connection::handle_request() {
         c.head.content_length > config.settings.client.max_content_bytes.value_or(UINT64_MAX)) {
         return refuse(cause::content_too_large);
     }
-    cache::make_key(from.scheme, c.host, c.head.target, c.key);
+    static const conf::key_settings everything;
+    const conf::key_settings& keyed = via->settings->cache ? via->settings->cache->key : everything;
+    cache::make_key(from.scheme, c.host, c.head.target, keyed, c.head.fields, c.key);
     cache::lookup_result found = worker_.cache().lookup(c.head, c.key, via->caches, coarse_wall_now());
     if (found.what == cache::outcome::fresh && !cache::must_forward(c.head.fields)) return answer_fresh(*via, found);
     const bool lacks = found.what == cache::outcome::miss || found.what == cache::outcome::stale;

@@ -28,19 +28,27 @@ TEST_CASE("the key is scheme, normalised host and the target as it is forwarded"
     }));
     CAPTURE(scheme, host, target);
     std::string key = "what was there before";
-    make_key(scheme, host, target, key);
+    make_key(scheme, host, target, {}, test::request().fields(), key);
     CHECK(key == expected);
 }
 
 TEST_CASE("a key is written without allocation once its string has the size", "[cache][key]") {
-    std::string key(200, ' ');
+    const conf::key_settings settings = GENERATE(as<conf::key_settings>{}, conf::key_settings{},
+                                                 conf::key_settings{.query = conf::key_settings::query_parts::listed,
+                                                                    .query_names = {"x"},
+                                                                    .ignore_query = {"utm_*"},
+                                                                    .headers = {"accept-language"},
+                                                                    .cookies = {"a_name_longer_than_a_short_string"}});
+    const test::request request("Accept-Language: de\nCookie: a_name_longer_than_a_short_string=1");
+    std::string key(300, ' ');
     const auto before = test::allocations();
-    make_key("http", "Example.org:80", "/a/path/that/is/longer/than/a/short/string?x=y", key);
+    make_key("http", "Example.org:80", "/a/path/that/is/longer/than/a/short/string?x=y", settings, request.fields(),
+             key);
     CHECK(test::allocations() == before);
 }
 
 std::optional<std::vector<vary_field>> vary_for(const std::string& response_fields, const std::string& request_fields) {
-    return vary_of(test::response(response_fields).fields(), test::request(request_fields).fields());
+    return vary_of(test::response(response_fields).fields(), {test::request(request_fields).fields()});
 }
 
 TEST_CASE("Vary takes the request's side of every field it names", "[cache][key][rfc9111-4.1]") {
@@ -74,7 +82,7 @@ TEST_CASE("Vary: * and what is no list of names select nothing", "[cache][key][r
 bool is_selected(const std::string& name, const std::string& first, const std::string& second) {
     const auto vary = vary_for("Vary: " + name, first);
     REQUIRE(vary);
-    return selects(*vary, test::request(second).fields());
+    return selects(*vary, {test::request(second).fields()});
 }
 
 TEST_CASE("a request selects what an equal request brought", "[cache][key][rfc9111-4.1]") {
@@ -152,7 +160,7 @@ TEST_CASE("selecting allocates nothing", "[cache][key]") {
         "Accept-Encoding: gzip, deflate, br\nCookie: session=0123456789abcdef0123456789abcdef\n"
         "X-Long: a\nX-Long: b,a member that is longer than a short string");
     const auto before = test::allocations();
-    const bool selected = selects(*vary, same.fields());
+    const bool selected = selects(*vary, {same.fields()});
     CHECK(test::allocations() == before);
     CHECK(selected);
 }
@@ -177,6 +185,50 @@ TEST_CASE("a response supersedes those its own request would have selected", "[c
     CHECK_FALSE(is_superseded(wider, gzip));
     CHECK(is_superseded({}, gzip));
     CHECK(is_superseded({}, {}));
+}
+
+std::optional<std::vector<vary_field>> vary_on_cookie(const std::string& cookie, std::optional<bool> personal) {
+    return vary_of(test::response("Vary: Cookie").fields(), {test::request(cookie).fields(), personal});
+}
+
+TEST_CASE("with session cookies, Vary: Cookie means personal or not", "[cache][key][rfc9111-4.1]") {
+    const auto [stored, first, second, personal, expected] =
+        GENERATE(table<std::string, std::optional<bool>, std::string, std::optional<bool>, bool>({
+            {"Cookie: a=1", false, "Cookie: a=2", false, true},
+            {"Cookie: a=1", false, "", false, true},
+            {"", false, "Cookie: a=1\nCookie: b=2", false, true},
+            {"Cookie: sid=1", true, "Cookie: sid=2", true, true},
+            {"Cookie: sid=1", true, "", false, false},
+            {"Cookie: a=1", false, "Cookie: sid=1", true, false},
+            // The setting changed in between.
+            {"", false, "", std::nullopt, false},
+            {"Cookie: a=1", false, "Cookie: a=1", std::nullopt, false},
+            {"Cookie: shared", false, "Cookie: shared", std::nullopt, false},
+            {"Cookie: sid=1", true, "Cookie: sid=1", std::nullopt, false},
+            {"Cookie: a=1", std::nullopt, "Cookie: a=1", false, true},
+            {"Cookie: a=1", std::nullopt, "Cookie: a=2", false, false},
+            {"Cookie: a=1", std::nullopt, "", false, false},
+            {"", std::nullopt, "", false, true},
+            {"Cookie: personal", std::nullopt, "Cookie: sid=1", true, false},
+        }));
+    CAPTURE(stored, second);
+    const auto vary = vary_on_cookie(stored, first);
+    REQUIRE(vary);
+    CHECK(selects(*vary, {test::request(second).fields(), personal}) == expected);
+}
+
+TEST_CASE("whether it is personal does not matter to other fields", "[cache][key][rfc9111-4.1]") {
+    const auto vary = vary_of(test::response("Vary: Accept, Cookie").fields(),
+                              {test::request("Accept: a\nCookie: a=1").fields(), false});
+    REQUIRE(vary);
+    CHECK(selects(*vary, {test::request("Accept: a").fields(), false}));
+    CHECK_FALSE(selects(*vary, {test::request("Accept: b").fields(), false}));
+}
+
+TEST_CASE("what is personal supersedes nothing that is not", "[cache][key][rfc9111-4.1]") {
+    CHECK(is_superseded(*vary_on_cookie("Cookie: a=1", false), *vary_on_cookie("Cookie: a=2", false)));
+    CHECK_FALSE(is_superseded(*vary_on_cookie("Cookie: a=1", false), *vary_on_cookie("Cookie: sid=2", true)));
+    CHECK_FALSE(is_superseded(*vary_on_cookie("Cookie: a=1", false), *vary_on_cookie("Cookie: a=1", std::nullopt)));
 }
 
 }  // namespace
