@@ -97,6 +97,22 @@ std::string target_text(const log_target& target) {
     return scalar(target.path);
 }
 
+// A list on one line, each member as `write` gives it.
+template <class Values, class Write>
+std::string list_text(const Values& values, Write write) {
+    std::string out;
+    for (const auto& value : values) out += (out.empty() ? "" : ", ") + write(value);
+    return "[" + out + "]";
+}
+
+std::string names_text(const std::vector<std::string>& names) {
+    return list_text(names, scalar);
+}
+
+std::string blocks_text(const std::vector<cidr>& blocks) {
+    return list_text(blocks, [](const cidr& block) { return scalar(block.text()); });
+}
+
 std::string_view level_text(log_level level) {
     switch (level) {
         case log_level::debug:
@@ -137,9 +153,7 @@ void write_client(writer& out, const client_settings& client) {
         out.line("max_head", size_text(client.max_head_bytes));
         out.line("max_fields", std::to_string(client.max_fields));
         out.line("max_content", or_off(client.max_content_bytes));
-        std::string blocks;
-        for (const cidr& block : client.trusted_proxies) blocks += (blocks.empty() ? "" : ", ") + scalar(block.text());
-        out.line("trusted_proxies", "[" + blocks + "]");
+        out.line("trusted_proxies", blocks_text(client.trusted_proxies));
     });
 }
 
@@ -261,29 +275,69 @@ void write_upstream(writer& out, const upstream_settings& upstream) {
     out.line("host", host_text(upstream.host));
 }
 
+void write_freshness(writer& out, const freshness_settings& freshness) {
+    std::string by_status;
+    for (const auto& [status, lifetime] : freshness.by_status)
+        by_status += (by_status.empty() ? "" : ", ") + std::to_string(status) + ": " + duration_text(lifetime);
+    out.section("freshness", [&] {
+        out.line("default", or_off(freshness.default_lifetime));
+        out.line("override", or_off(freshness.override_lifetime));
+        out.line("max", or_off(freshness.max_lifetime));
+        out.line("statuses", list_text(freshness.statuses, [](unsigned status) { return std::to_string(status); }));
+        out.line("by_status", "{" + by_status + "}");
+        out.line("heuristic", or_word(freshness.heuristic_percent, "off",
+                                      [](unsigned share) { return std::to_string(share) + "%"; }));
+    });
+}
+
+void write_key(writer& out, const key_settings& key) {
+    using parts = key_settings::query_parts;
+    out.section("key", [&] {
+        if (key.query == parts::listed)
+            out.line("query", names_text(key.query_names));
+        else
+            out.line("query", key.query == parts::none ? "none" : "all");
+        out.line("ignore_query", names_text(key.ignore_query));
+        out.line("headers", names_text(key.headers));
+        out.line("cookies", names_text(key.cookies));
+    });
+}
+
 void write_route_cache(writer& out, const std::optional<route_cache_settings>& cache) {
     if (!cache) {
         out.line("cache", "off");
         return;
     }
-    const freshness_settings& freshness = cache->freshness;
-    std::string statuses;
-    for (const unsigned status : freshness.statuses)
-        statuses += (statuses.empty() ? "" : ", ") + std::to_string(status);
-    std::string by_status;
-    for (const auto& [status, lifetime] : freshness.by_status)
-        by_status += (by_status.empty() ? "" : ", ") + std::to_string(status) + ": " + duration_text(lifetime);
     out.section("cache", [&] {
-        out.section("freshness", [&] {
-            out.line("default", or_off(freshness.default_lifetime));
-            out.line("override", or_off(freshness.override_lifetime));
-            out.line("max", or_off(freshness.max_lifetime));
-            out.line("statuses", "[" + statuses + "]");
-            out.line("by_status", "{" + by_status + "}");
-            out.line("heuristic", or_word(freshness.heuristic_percent, "off",
-                                          [](unsigned share) { return std::to_string(share) + "%"; }));
+        write_freshness(out, cache->freshness);
+        out.section("stale", [&] {
+            out.line("while_revalidate", or_off(cache->stale.while_revalidate));
+            out.line("if_error", or_off(cache->stale.if_error));
         });
+        write_key(out, cache->key);
+        out.line("session_cookies", names_text(cache->session_cookies));
+        out.line("store_set_cookie", flag(cache->store_set_cookie));
+        out.line("min_uses", std::to_string(cache->min_uses));
+        out.line("client_directives", cache->client_directives == directives_policy::honour ? "honour" : "ignore");
+        out.section("bypass", [&] {
+            out.line("headers", names_text(cache->bypass.headers));
+            out.line("cookies", names_text(cache->bypass.cookies));
+        });
+        out.line("ranges", cache->ranges == range_policy::pass ? "pass" : "whole");
+        out.line("tag_fields", names_text(cache->tag_fields));
         out.line("cache_status", flag(cache->cache_status));
+    });
+}
+
+void write_cache(writer& out, const cache_settings& cache) {
+    out.section("cache", [&] {
+        out.line("memory", or_off(cache.memory_bytes));
+        out.line("max_response", size_text(cache.max_response_bytes));
+        out.line("eviction", cache.eviction == eviction_policy::s3fifo ? "s3fifo" : "lru");
+        out.line("collapse_timeout", duration_text(cache.collapse_timeout));
+        out.line("max_variants", std::to_string(cache.max_variants));
+        out.line("uncacheable_memory", or_word(cache.uncacheable_memory, "off", duration_text));
+        out.section("purge", [&] { out.line("allow", blocks_text(cache.purge_allow)); });
     });
 }
 
@@ -343,11 +397,7 @@ std::string effective_yaml(const settings& of) {
         for (const auto& [name, upstream] : of.upstreams)
             out.section(scalar(name), [&, &each = upstream] { write_upstream(out, each); });
     });
-    out.section("cache", [&] {
-        out.line("memory", or_off(of.cache.memory_bytes));
-        out.line("max_response", size_text(of.cache.max_response_bytes));
-        out.line("max_variants", std::to_string(of.cache.max_variants));
-    });
+    write_cache(out, of.cache);
     out.section("routes", [&] {
         for (const route_settings& route : of.routes) out.entry([&] { write_route(out, route); });
     });

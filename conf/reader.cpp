@@ -24,19 +24,6 @@ std::string_view kind_of(const node& value) {
     return {};
 }
 
-// `value` on one line, as YAML writes it in flow style.
-std::string flow_text(const node& value) {
-    if (value.is_scalar()) return value.text;
-    if (value.is_null()) return "null";
-    std::string out;
-    for (std::size_t i = 0; i < value.items.size(); ++i) {
-        if (i > 0) out += ", ";
-        if (value.is_mapping()) out += value.keys[i].name + ": ";
-        out += flow_text(value.items[i]);
-    }
-    return value.is_mapping() ? "{" + out + "}" : "[" + out + "]";
-}
-
 std::optional<std::uint64_t> parse(std::string_view text, quantity what, std::string& why) {
     switch (what) {
         case quantity::whole:
@@ -129,6 +116,15 @@ std::optional<std::size_t> mapping_reader::find(std::string_view key) {
 const node* mapping_reader::take(std::string_view key) {
     const auto found = find(key);
     return found && !from_.items[*found].is_null() ? &from_.items[*found] : nullptr;
+}
+
+const node* mapping_reader::peek(std::string_view key) const {
+    if (!from_.is_mapping()) return nullptr;
+    const auto is_it = [key](const auto& each) { return each.name == key; };
+    const auto found = std::find_if(from_.keys.begin(), from_.keys.end(), is_it);
+    if (found == from_.keys.end()) return nullptr;
+    const node& value = from_.items[static_cast<std::size_t>(found - from_.keys.begin())];
+    return value.is_null() ? nullptr : &value;
 }
 
 const node* mapping_reader::take_scalar(std::string_view key) {
@@ -224,52 +220,33 @@ std::optional<std::size_t> mapping_reader::choose(std::string_view key, const st
     return std::nullopt;
 }
 
-void mapping_reader::section(std::string_view key, const std::function<void(mapping_reader&)>& read) {
+void mapping_reader::section(std::string_view key, const std::function<void(mapping_reader&)>& read,
+                             std::string_view defaults) {
     const node* value = take(key);
-    if (value == nullptr) return;
+    if (value == nullptr || (!defaults.empty() && value->is_scalar() && value->text == defaults)) return;
     mapping_reader inner(*value, path_of(key), report_);
     read(inner);
     inner.finish();
 }
 
-void mapping_reader::list(std::string_view key, bool allow_one, const std::function<void(const node&)>& each) {
+const node* mapping_reader::list(std::string_view key, bool allow_one, const std::function<void(const node&)>& each) {
     const node* value = take(key);
-    if (value == nullptr) return;
+    if (value == nullptr) return nullptr;
     if (value->is_sequence())
         std::for_each(value->items.begin(), value->items.end(), each);
     else if (allow_one)
         each(*value);
     else
         fault(*value, key, "this has to be a list, not " + std::string(kind_of(*value)));
+    return value;
 }
 
-void mapping_reader::not_built(std::string_view key, std::initializer_list<std::string_view> accepted) {
+void mapping_reader::not_built(std::string_view key) {
     const auto found = find(key);
     if (!found) return;
     const node& value = from_.items[*found];
-    const auto is_accepted = [&](const std::string& text) {
-        return std::find(accepted.begin(), accepted.end(), text) != accepted.end();
-    };
-    if (is_accepted(flow_text(value))) return;
-    std::string name = path_of(key);
-    place where = from_.keys[*found].where;
-    if (value.is_mapping() && std::any_of(accepted.begin(), accepted.end(),
-                                          [](auto each) { return each.find(": ") != std::string_view::npos; })) {
-        std::size_t bad = 0;
-        while (bad < value.keys.size() && is_accepted(value.keys[bad].name + ": " + flow_text(value.items[bad]))) ++bad;
-        if (bad == value.keys.size()) return;
-        name += "." + value.keys[bad].name;
-        where = value.keys[bad].where;
-    }
-    std::string cure = value.is_scalar() ? did_you_mean(value.text, accepted) : std::string();
-    if (!cure.empty()) {
-        report_.fault(value.where, name + ": " + in_quotes(value.text) + " is not known" + cure);
-        return;
-    }
-    cure = "; leave it out";
-    if (accepted.size() > 0 && accepted.begin()->find(": ") == std::string_view::npos)
-        cure += " or write " + std::string(*accepted.begin());
-    report_.fault(where, name + " is not built yet" + cure);
+    if (value.is_scalar() && value.text == "off") return;
+    report_.fault(from_.keys[*found].where, path_of(key) + " is not built yet; leave it out or write off");
 }
 
 void mapping_reader::finish() {

@@ -55,6 +55,8 @@ class mapping_reader {
     const node* take(std::string_view key);
     // The same for what has to be a scalar: another kind, or nothing after the colon, is a fault.
     const node* take_scalar(std::string_view key);
+    // As take, for a key whose value says which call reads it: that call makes it known.
+    const node* peek(std::string_view key) const;
 
     void flag(std::string_view key, bool& out);
     void number(std::string_view key, quantity what, unsigned& out, range allowed);
@@ -75,8 +77,10 @@ class mapping_reader {
         if (const auto found = choose(key, names)) out = (words.begin() + *found)->second;
     }
 
-    // Has `read` take the keys of the mapping at `key`, and refuses the others.
-    void section(std::string_view key, const std::function<void(mapping_reader&)>& read);
+    // Has `read` take the keys of the mapping at `key`, and refuses the others. `defaults`: a word that may stand for
+    // the mapping where all defaults of it are off.
+    void section(std::string_view key, const std::function<void(mapping_reader&)>& read,
+                 std::string_view defaults = {});
 
     // The same where the mapping may be off, which empties `out`; `read` takes the keys into what was in `out`, or into
     // the defaults of a Section.
@@ -94,12 +98,12 @@ class mapping_reader {
         inner.finish();
     }
 
-    // Each entry of the list at `key`; a scalar or a map stands for a list of itself if `allow_one`.
-    void list(std::string_view key, bool allow_one, const std::function<void(const node&)>& each);
+    // Each entry of the list at `key`; a scalar or a map stands for a list of itself if `allow_one`. Returns the list,
+    // null where there is none.
+    const node* list(std::string_view key, bool allow_one, const std::function<void(const node&)>& each);
 
-    // A key of the contract that nothing here does yet. Values that say what happens today are accepted: a scalar or
-    // list by its text ("off", "[]"), a map if all its entries are among them ("query: all").
-    void not_built(std::string_view key, std::initializer_list<std::string_view> accepted = {});
+    // A key of the contract that nothing here does yet; it may be off.
+    void not_built(std::string_view key);
 
     // Reports the keys that were not named above.
     void finish();

@@ -2,73 +2,15 @@
 
 #include "conf/header_rules.hpp"
 #include "conf/match.hpp"
+#include "conf/route_cache.hpp"
 #include "conf/sections.hpp"
-#include "conf/units.hpp"
 #include "conf/upstreams.hpp"
 #include "conf/words.hpp"
 
 #include <algorithm>
-#include <map>
 
 namespace weir::conf {
 namespace {
-
-constexpr range any_lifetime{0, 10ULL * 365 * 24 * 3'600};  // seconds
-
-void read_statuses(mapping_reader& from, std::vector<unsigned>& out) {
-    if (from.take("statuses") == nullptr) return;
-    out.clear();
-    from.list("statuses", false, [&](const node& each) {
-        std::string why;
-        if (const auto status = parse_status(each.text, why))  // a list or a map has no text
-            out.push_back(*status);
-        else
-            from.fault(each, "statuses", why);
-    });
-    std::sort(out.begin(), out.end());
-    out.erase(std::unique(out.begin(), out.end()), out.end());
-}
-
-void read_lifetimes_by_status(mapping_reader& from, std::map<unsigned, seconds>& out) {
-    const node* map = from.take("by_status");
-    if (map == nullptr) return;
-    if (!map->is_mapping()) {
-        from.fault(*map, "by_status", "this has to be a mapping of statuses to durations, such as {404: 10s}");
-        return;
-    }
-    for (std::size_t i = 0; i < map->keys.size(); ++i) {
-        const auto& [name, where] = map->keys[i];
-        std::string why;
-        const auto status = parse_status(name, why);
-        if (!status) from.to().fault(where, from.path_of("by_status") + ": " + why);
-        const auto lifetime =
-            read_quantity(map->items[i], from.path_of("by_status"), quantity::whole_seconds, any_lifetime, from.to());
-        if (status && lifetime) out[*status] = seconds(*lifetime);
-    }
-}
-
-void read_freshness(mapping_reader& from, freshness_settings& out) {
-    from.seconds("default", out.default_lifetime, any_lifetime);
-    from.seconds("override", out.override_lifetime, any_lifetime);
-    from.seconds("max", out.max_lifetime, any_lifetime);
-    read_statuses(from, out.statuses);
-    read_lifetimes_by_status(from, out.by_status);
-    from.number("heuristic", quantity::percent, out.heuristic_percent, "off", {1, 100});
-}
-
-void read_route_cache(mapping_reader& cache, route_cache_settings& out) {
-    cache.section("freshness", [&](mapping_reader& freshness) { read_freshness(freshness, out.freshness); });
-    cache.not_built("stale", {"off", "while_revalidate: off", "if_error: off"});
-    cache.not_built("key", {"query: all", "ignore_query: []", "headers: []", "cookies: []"});
-    cache.not_built("session_cookies", {"[]"});
-    cache.not_built("store_set_cookie", {"false", "off"});
-    cache.not_built("min_uses", {"1"});
-    cache.not_built("client_directives", {"ignore"});
-    cache.not_built("bypass", {"off", "headers: []", "cookies: []"});
-    cache.not_built("ranges", {"pass"});
-    cache.not_built("tag_fields", {"[]"});
-    cache.flag("cache_status", out.cache_status);
-}
 
 void read_rewrite(mapping_reader& from, std::optional<rewrite_settings>& out) {
     const node* value = from.take("rewrite");
@@ -141,7 +83,7 @@ route_settings read_route(const node& value, const settings& all, bool all_known
     from.choice<priority>("priority", out.priority,
                           {{"low", priority::low}, {"normal", priority::normal}, {"high", priority::high}});
     from.section_or_off("cache", out.cache, read_route_cache);
-    from.not_built("memcached_pages", {"off"});
+    from.not_built("memcached_pages");
     read_rewrite(from, out.rewrite);
     read_header_rules(from, "request_headers", out.request_headers);
     read_header_rules(from, "response_headers", out.response_headers);

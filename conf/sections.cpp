@@ -43,7 +43,7 @@ std::optional<listen_address> read_listen_entry(const node& from, report& to) {
     else if (from.is_mapping())
         to.fault(from.where,
                  "listen: an entry needs an address, such as {address: unix:/run/weir/weir.sock, mode: 0660}");
-    entry.not_built("proxy_protocol", {"off"});
+    entry.not_built("proxy_protocol");
     read_mode(entry, mode);
     if (mode && where && where->type == address::kind::host_port)
         to.fault(from.where, "listen.mode: only a unix socket has a mode; " + where->text + " is none");
@@ -81,6 +81,18 @@ void read_spool_dir(mapping_reader& from, std::string& out) {
         from.fault(*value, "spool_dir", in_quotes(value->text) + " is no absolute path; write one such as /var/tmp");
     else
         out = value->text;
+}
+
+// Blocks of addresses, one alone or a list.
+void read_blocks(mapping_reader& from, std::string_view key, std::vector<cidr>& out) {
+    from.list(key, true, [&](const node& each) {
+        std::string why;
+        const auto block = each.is_scalar() ? parse_cidr(each.text, why) : std::nullopt;
+        if (block)
+            out.push_back(*block);
+        else
+            from.fault(each, key, why.empty() ? "a block is written as 10.0.0.0/8" : why);
+    });
 }
 
 }  // namespace
@@ -156,15 +168,8 @@ void read_client(mapping_reader& top, client_settings& out) {
         client.number("max_head", quantity::bytes, out.max_head_bytes, {kibibyte, 64 * kibibyte});
         client.number("max_fields", quantity::whole, out.max_fields, {1, 10'000});
         client.number("max_content", quantity::bytes, out.max_content_bytes, "off", {1, 1024 * 1024 * gibibyte});
-        client.list("trusted_proxies", true, [&](const node& each) {
-            std::string why;
-            const auto block = each.is_scalar() ? parse_cidr(each.text, why) : std::nullopt;
-            if (block)
-                out.trusted_proxies.push_back(*block);
-            else
-                client.fault(each, "trusted_proxies", why.empty() ? "a block is written as 10.0.0.0/8" : why);
-        });
-        client.not_built("proxy_protocol", {"off"});
+        read_blocks(client, "trusted_proxies", out.trusted_proxies);
+        client.not_built("proxy_protocol");
     });
 }
 
@@ -192,12 +197,14 @@ void read_cache(mapping_reader& top, cache_settings& out) {
     top.section("cache", [&](mapping_reader& cache) {
         cache.number("memory", quantity::bytes, out.memory_bytes, "off", {mebibyte, any_size.most});
         cache.number("max_response", quantity::bytes, out.max_response_bytes, any_size);
-        cache.not_built("eviction", {"lru"});
-        cache.not_built("collapse_timeout");
+        cache.choice<eviction_policy>("eviction", out.eviction,
+                                      {{"lru", eviction_policy::lru}, {"s3fifo", eviction_policy::s3fifo}});
+        cache.duration("collapse_timeout", out.collapse_timeout);
         cache.number("max_variants", quantity::whole, out.max_variants, {1, 10'000});
-        cache.not_built("uncacheable_memory");
-        cache.not_built("purge", {"off", "allow: []"});
-        cache.not_built("memcached", {"off"});
+        cache.duration("uncacheable_memory", out.uncacheable_memory, "off");
+        cache.section(
+            "purge", [&](mapping_reader& purge) { read_blocks(purge, "allow", out.purge_allow); }, "off");
+        cache.not_built("memcached");
     });
 }
 

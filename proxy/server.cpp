@@ -271,6 +271,8 @@ void server::apply(configuration next) {
     if (before) {
         log::info("reloaded: generation {}: {}", generation_, describe_changes(before->settings, settings));
         if (before->settings.workers != settings.workers) log::warning("workers changed: that takes a restart");
+        if (before->settings.cache.eviction != settings.cache.eviction)
+            log::warning("cache.eviction changed: that takes a restart");
     }
 }
 

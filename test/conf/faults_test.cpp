@@ -148,6 +148,15 @@ TEST_CASE("values of the wrong type or form are named with the cure", "[conf][fa
         {"log: {level: warn}\n", "2:14", "it may be debug, info, warning or error"},
         {"cache: {memory: 1KiB}\n", "2:17", "it may be 1MiB to 1024GiB"},
         {"cache: {max_variants: 1.5}\n", "2:23", "no whole number"},
+        {"cache: {eviction: lfu}\n", "2:19", "\"lfu\" is not known, did you mean \"lru\"?"},
+        {"cache: {eviction: arc}\n", "2:19", "it may be lru or s3fifo"},
+        {"cache: {collapse_timeout: off}\n", "2:27", "cannot be off"},
+        {"cache: {collapse_timeout: 10}\n", "2:27", "has no unit"},
+        {"cache: {uncacheable_memory: 0s}\n", "2:29", "it may be 1ms to 720h"},
+        {"cache: {purge: 10.0.0.0/8}\n", "2:16", "cache.purge has to be a mapping of keys, not a single value"},
+        {"cache: {purge: {alow: []}}\n", "2:17", "in cache.purge, did you mean \"allow\"?"},
+        {"cache: {purge: {allow: [10.0.0.1/8]}}\n", "2:25", "cache.purge.allow: \"10.0.0.1/8\""},
+        {"cache: {purge: {allow: [localhost]}}\n", "2:25", "cache.purge.allow: "},
     }));
     check_added(yaml, where, says);
 }
@@ -284,6 +293,65 @@ TEST_CASE("routes are checked", "[conf][faults]") {
         {"routes: [{upstream: app, buffering: {request: 64}}]\n", "2:47", "has no unit"},
     }));
     check_added(yaml, where, says);
+}
+
+TEST_CASE("what a route caches is checked", "[conf][faults]") {
+    // The map begins at column 33.
+    const auto [yaml, where, says] = GENERATE(table<std::string, std::string, std::string>({
+        {"{stale: on}", "2:41", "route.cache.stale has to be a mapping"},
+        {"{stale: {if_error: 500ms}}", "2:52", "no number of whole seconds"},
+        {"{stale: {if_error: 99999h}}", "2:52", "out of range"},
+        {"{stale: {while_revalidating: 1s}}", "2:42", "did you mean \"while_revalidate\"?"},
+        {"{key: off}", "2:39", "route.cache.key has to be a mapping"},
+        {"{key: {query: some}}", "2:47", "\"some\" is not known; it may be all or none"},
+        {"{key: {query: {a: b}}}", "2:47", "has to be a single value, not a mapping"},
+        {"{key: {query: []}}", "2:47", "this lists no name; write \"query: none\", or all"},
+        {"{key: {query: [page, [a]]}}", "2:54", "route.cache.key.query: this has to be a list of names"},
+        {"{key: {query: [page=1]}}", "2:48", "\"page=1\" is no name of a parameter; write what stands before the ="},
+        {"{key: {query: [a b]}}", "2:48", "is no name of a parameter"},
+        {"{key: {query: [\"\"]}}", "2:48", "\"\" is no name of a parameter"},
+        {"{key: {query: [utm_*]}}", "2:48", "only ignore_query takes patterns"},
+        {"{key: {query: [a%20b]}}", "2:48", "has a %; write the name itself"},
+        {"{key: {ignore_query: fbclid}}", "2:54", "has to be a list, not a single value"},
+        {"{key: {ignore_query: [utm_*_x]}}", "2:55", "has a * inside; it may only end a pattern, such as utm_*"},
+        {"{key: {ignore_query: [utm_**]}}", "2:55", "has a * inside"},
+        {"{key: {ignore_query: [\"*\"]}}", "2:55", "ignores every parameter; write \"query: none\" instead"},
+        {"{key: {ignore_query: [a&b]}}", "2:55", "is no name of a parameter"},
+        {"{key: {query: none, ignore_query: [a]}}", "2:67",
+         "with \"query: none\" no parameter counts anyway; remove one of the two"},
+        {"{key: {headers: [X A]}}", "2:50", "\"X A\" is no field name"},
+        {"{key: {headers: [Host]}}", "2:50", "Host is in every key already; remove this"},
+        {"{key: {headers: [cookie]}}", "2:50", "use key.cookies"},
+        {"{key: {headers: [Range]}}", "2:50", "asks for a part of what is stored"},
+        {"{key: {headers: [If-Range]}}", "2:50", "asks for a part of what is stored"},
+        {"{key: {headers: [If-None-Match]}}", "2:50", "is a condition on what is stored"},
+        {"{key: {headers: [If-Modified-Since]}}", "2:50", "is a condition on what is stored"},
+        {"{key: {headers: [If-Match]}}", "2:50", "is a condition on what is stored"},
+        {"{key: {headers: [If-Unmodified-Since]}}", "2:50", "is a condition on what is stored"},
+        {"{key: {headers: [Connection]}}", "2:50", "belongs to one message or connection"},
+        {"{key: {headers: [TE]}}", "2:50", "belongs to one message or connection"},
+        {"{key: {headers: [Upgrade]}}", "2:50", "belongs to one message or connection"},
+        {"{key: {headers: [Content-Length]}}", "2:50", "belongs to one message or connection"},
+        {"{key: {headers: [Cache-Control]}}", "2:50", "see client_directives"},
+        {"{key: {headers: [X-Forwarded-Host]}}", "2:50", "is set by weir itself"},
+        {"{key: {headers: [Forwarded]}}", "2:50", "is set by weir itself"},
+        {"{key: {headers: [X_Site]}}", "2:50", "has an underscore"},
+        {"{key: {cookies: [a=b]}}", "2:50", "\"a=b\" is no name of a cookie"},
+        {"{key: {cookie: [a]}}", "2:40", "did you mean \"cookies\"?"},
+        {"{session_cookies: [\"a b\"]}", "2:52", "route.cache.session_cookies: \"a b\" is no name of a cookie"},
+        {"{session_cookies: session_id}", "2:51", "has to be a list"},
+        {"{session_cookies: [~]}", "2:52", "has to be a list of names"},
+        {"{store_set_cookie: 1}", "2:52", "neither true nor false"},
+        {"{min_uses: 0}", "2:44", "it may be 1 to 255"},
+        {"{min_uses: 256}", "2:44", "it may be 1 to 255"},
+        {"{client_directives: honor}", "2:53", "did you mean \"honour\"?"},
+        {"{bypass: [X-A]}", "2:42", "route.cache.bypass has to be a mapping"},
+        {"{bypass: {headers: [\"X:\"]}}", "2:53", "is no field name"},
+        {"{bypass: {cookies: [\"a;b\"]}}", "2:53", "is no name of a cookie"},
+        {"{ranges: part}", "2:42", "it may be whole or pass"},
+        {"{tag_fields: [\"a b\"]}", "2:47", "is no field name"},
+    }));
+    check_added("routes: [{upstream: app, cache: " + yaml + "}]\n", where, says);
 }
 
 TEST_CASE("header rules cannot break messages", "[conf][faults][rfc9110-7.6.1]") {

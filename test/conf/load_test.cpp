@@ -70,7 +70,14 @@ upstreams:
   "null":
     {servers: "[::1]:9", keepalive: off, retry: off, host: server, queue: off, eject: off, balance: least_requests,
      health: {expect: 200-499}}
-cache: {memory: off, max_response: 1MB, max_variants: 3}
+cache:
+  memory: off
+  max_response: 1MB
+  eviction: s3fifo
+  collapse_timeout: 1500ms
+  max_variants: 3
+  uncacheable_memory: off
+  purge: {allow: ["10.0.0.0/8", "::1"]}
 routes:
   - match: {host: "*.Example.com", path: "= /a%20b"}
     upstream: "null"
@@ -91,6 +98,19 @@ routes:
         statuses: [404, 200, 404]
         by_status: {404: 10s, 500: 1s}
         heuristic: 10%
+      stale: {while_revalidate: 30s, if_error: 0s}
+      key:
+        query: [page, "größe", none, page]
+        ignore_query: ["utm_*", fbclid, "$${x}", fbclid]
+        headers: [X-Site, ACCEPT-Language, x-site]
+        cookies: [lang, Theme, lang]
+      session_cookies: [session_id, __ac, "null", session_id]
+      store_set_cookie: true
+      min_uses: 255
+      client_directives: honour
+      bypass: {headers: [X-Preview, Cookie], cookies: [edit, EDIT]}
+      ranges: pass
+      tag_fields: [X-Tags]
       cache_status: false
 )";
 
@@ -146,7 +166,13 @@ TEST_CASE("every setting can be set", "[conf][load]") {
     CHECK_FALSE(value.dns.refresh);
     CHECK_FALSE(value.cache.memory_bytes);
     CHECK(value.cache.max_response_bytes == 1'000'000);
+    CHECK(value.cache.eviction == eviction_policy::s3fifo);
+    CHECK(value.cache.collapse_timeout == 1500ms);
     CHECK(value.cache.max_variants == 3);
+    CHECK_FALSE(value.cache.uncacheable_memory);
+    REQUIRE(value.cache.purge_allow.size() == 2);
+    CHECK(value.cache.purge_allow[0].text() == "10.0.0.0/8");
+    CHECK(value.cache.purge_allow[1].text() == "::1/128");
 
     const auto& app = value.upstreams.at("app");
     REQUIRE(app.servers.size() == 3);
@@ -197,6 +223,57 @@ TEST_CASE("every setting can be set", "[conf][load]") {
     CHECK(second.cache->freshness.statuses == std::vector<unsigned>{200, 404});
     CHECK(second.cache->freshness.by_status == std::map<unsigned, seconds>{{404, 10s}, {500, 1s}});
     CHECK(second.cache->freshness.heuristic_percent == 10U);
+    CHECK(second.cache->stale == stale_settings{30s, 0s});
+    CHECK(second.cache->key == key_settings{key_settings::query_parts::listed,
+                                            {"page", "größe", "none"},
+                                            {"utm_*", "fbclid", "${x}"},
+                                            {"accept-language", "x-site"},
+                                            {"Theme", "lang"}});
+    CHECK(second.cache->session_cookies == std::vector<std::string>{"session_id", "__ac", "null"});
+    CHECK(second.cache->store_set_cookie);
+    CHECK(second.cache->min_uses == 255);
+    CHECK(second.cache->client_directives == directives_policy::honour);
+    CHECK(second.cache->bypass == bypass_settings{{"x-preview", "cookie"}, {"edit", "EDIT"}});
+    CHECK(second.cache->ranges == range_policy::pass);
+    CHECK(second.cache->tag_fields == std::vector<std::string>{"X-Tags"});
+}
+
+TEST_CASE("the cache of a route takes each of its forms", "[conf][load]") {
+    using parts = key_settings::query_parts;
+    const auto [yaml, expected] = GENERATE(table<std::string, route_cache_settings>({
+        {"{stale: off, bypass: off}", {}},
+        {"{stale:, key:, bypass:, session_cookies:, tag_fields:}", {}},
+        {"{key: {ignore_query:, headers:, cookies:}}", {}},
+        {"{stale: {while_revalidate: off, if_error: 24h}}", {.stale = {std::nullopt, 24h}}},
+        {"{key: {query: none}}", {.key = {.query = parts::none}}},
+        {"{key: {query: none, ignore_query: []}}", {.key = {.query = parts::none}}},
+        {"{key: {query: [all]}}", {.key = {.query = parts::listed, .query_names = {"all"}}}},
+        {"{key: {query: [a, \"a[]\"], ignore_query: [a]}}",
+         {.key = {.query = parts::listed, .query_names = {"a", "a[]"}, .ignore_query = {"a"}}}},
+        {"{tag_fields: []}", {.tag_fields = {}}},
+        {"{session_cookies: [off]}", {.session_cookies = {"off"}}},
+    }));
+    CAPTURE(yaml);
+    const configuration written(std::string(one_upstream) + "routes: [{upstream: app, cache: " + yaml + "}]\n");
+    const auto loaded = written.load();
+    CAPTURE(written.faults());
+    REQUIRE(loaded.value);
+    CHECK(loaded.value->routes[0].cache == expected);
+    CHECK(configuration(effective_yaml(*loaded.value)).load().value == loaded.value);
+}
+
+TEST_CASE("purging takes one block, a list, or off", "[conf][load]") {
+    const auto [yaml, expected] = GENERATE(table<std::string, std::size_t>({
+        {"off", 0},
+        {"{}", 0},
+        {"{allow: []}", 0},
+        {"{allow: 127.0.0.1}", 1},
+        {"{allow: [127.0.0.0/8, \"fd00::/8\"]}", 2},
+    }));
+    CAPTURE(yaml);
+    const auto loaded = configuration(std::string(one_upstream) + "cache: {purge: " + yaml + "}\n").load();
+    REQUIRE(loaded.value);
+    CHECK(loaded.value->cache.purge_allow.size() == expected);
 }
 
 TEST_CASE("a route takes over what it does not say", "[conf][load]") {
