@@ -62,6 +62,7 @@ struct stored_response {
         std::atomic<bool> soft_purged{false};          // stale, whatever its lifetime says
         std::atomic<std::int64_t> next_refresh_ms{0};  // since the epoch; until then nobody asks behind its back
         std::atomic<std::uint32_t> failures{0};        // of refreshes, in a row
+        std::atomic<std::uint64_t> judged{0};          // the purge up to which it is known to be alive: see purge.hpp
     };
     mutable use_state use;
 

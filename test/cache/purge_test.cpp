@@ -1,0 +1,209 @@
+#include "cache/purge.hpp"
+
+#include <catch2/catch.hpp>
+
+#include "cache/tags.hpp"
+#include "test/cache/allocation_count.hpp"
+
+namespace weir::cache {
+namespace {
+
+using verdict = purge_log::verdict;
+
+struct subject {
+    std::string key = "http://example.org/news/1";
+    std::vector<std::string> tags{};
+    std::uint64_t fill_number = 0;
+};
+
+std::shared_ptr<stored_response> response_of(const subject& parts) {
+    auto response = std::make_shared<stored_response>();
+    response->key = parts.key;
+    response->fill_number = parts.fill_number;
+    for (const std::string& tag : parts.tags) response->tags.push_back(hash_tag(tag));
+    return response;
+}
+
+TEST_CASE("a purge of a URL hits every variant and both schemes, and no other URL", "[cache][purge]") {
+    const auto [key, is_hit] = GENERATE(table<const char*, bool>({
+        {"http://example.org/a?x=1", true},
+        {"https://example.org/a?x=1", true},
+        {"http://example.org/a?x=1\nx-theme=dark", true},
+        {"http://example.org/a?x=2", false},
+        {"http://example.org/a", false},
+        {"http://example.org/a?x=11", false},
+        {"http://example.com/a?x=1", false},
+        {"http://example.org/b\n://example.org/a?x=1", false},
+    }));
+    CAPTURE(key);
+    const purge_mode mode = GENERATE(purge_mode::hard, purge_mode::soft);
+    purge_log log;
+    const auto response = response_of({.key = key});
+    CHECK(log.judge(*response) == verdict::alive);
+    log.purge_url("example.org/a?x=1", mode);
+    const verdict hit = mode == purge_mode::hard ? verdict::dead : verdict::soft;
+    CHECK(log.judge(*response) == (is_hit ? hit : verdict::alive));
+    CHECK(log.judge(*response) == (is_hit ? hit : verdict::alive));
+    CHECK(response->use.soft_purged == (is_hit && mode == purge_mode::soft));
+}
+
+TEST_CASE("a purge of a prefix hits what begins so", "[cache][purge]") {
+    const auto [key, is_hit] = GENERATE(table<const char*, bool>({
+        {"http://example.org/news/1", true},
+        {"https://example.org/news/", true},
+        {"https://example.org/newspaper", false},
+        {"http://example.org/news", false},
+        {"http://www.example.org/news/1", false},
+    }));
+    CAPTURE(key);
+    purge_log log;
+    const auto response = response_of({.key = key});
+    log.purge_prefix("example.org/news/", purge_mode::hard);
+    CHECK(log.judge(*response) == (is_hit ? verdict::dead : verdict::alive));
+}
+
+TEST_CASE("a purge of a tag hits what has it", "[cache][purge]") {
+    purge_log log;
+    const auto both = response_of({.tags = {"one", "two"}});
+    const auto other = response_of({.tags = {"three"}});
+    const auto none = response_of({});
+    log.purge_tag("two", purge_mode::hard);
+    CHECK(log.judge(*both) == verdict::dead);
+    CHECK(log.judge(*other) == verdict::alive);
+    CHECK(log.judge(*none) == verdict::alive);
+}
+
+TEST_CASE("what has too many tags is hit by any", "[cache][purge][limits]") {
+    purge_log log;
+    const auto response = response_of({});
+    response->tags = {any_tag};
+    log.purge_url("example.org/elsewhere", purge_mode::hard);
+    CHECK(log.judge(*response) == verdict::alive);
+    log.purge_tag("whatever", purge_mode::hard);
+    CHECK(log.judge(*response) == verdict::dead);
+}
+
+TEST_CASE("a purge of a group hits its members at that origin", "[cache][purge][rfc9875-3]") {
+    purge_log log;
+    const auto member = response_of({});
+    member->tags = {hash_group("http://example.org", "scripts")};
+    const auto tagged = response_of({.tags = {"scripts"}});
+    log.purge_group("http://example.com", "scripts");
+    CHECK(log.judge(*member) == verdict::alive);
+    log.purge_group("http://example.org", "scripts");
+    CHECK(log.judge(*member) == verdict::dead);
+    CHECK(log.judge(*tagged) == verdict::alive);
+}
+
+TEST_CASE("a purge of all hits all that was there", "[cache][purge]") {
+    purge_log log;
+    const auto response = response_of({});
+    log.purge_all(purge_mode::soft);
+    CHECK(log.judge(*response) == verdict::soft);
+    log.purge_all(purge_mode::hard);
+    CHECK(log.judge(*response) == verdict::dead);
+    CHECK(log.judge(*response_of({.fill_number = log.now()})) == verdict::alive);
+}
+
+TEST_CASE("a fill that began before a purge is hit by it, a later one is not", "[cache][purge]") {
+    purge_log log;
+    log.purge_tag("other", purge_mode::hard);
+    const auto before = response_of({.tags = {"one"}, .fill_number = log.now()});
+    log.purge_tag("one", purge_mode::hard);
+    const auto after = response_of({.tags = {"one"}, .fill_number = log.now()});
+    CHECK(log.judge(*before) == verdict::dead);
+    CHECK(log.judge(*after) == verdict::alive);
+    log.purge_tag("one", purge_mode::hard);
+    CHECK(log.judge(*after) == verdict::dead);
+}
+
+TEST_CASE("a soft purge stays, and a hard one goes further", "[cache][purge]") {
+    purge_log log;
+    const auto response = response_of({.tags = {"one"}});
+    log.purge_tag("one", purge_mode::soft);
+    CHECK(log.judge(*response) == verdict::soft);
+    log.purge_tag("other", purge_mode::hard);
+    CHECK(log.judge(*response) == verdict::soft);
+    log.purge_url("example.org/news/1", purge_mode::hard);
+    CHECK(log.judge(*response) == verdict::dead);
+    // The hard one is not forgotten over a later soft one.
+    const auto unjudged = response_of({});
+    log.purge_url("example.org/news/1", purge_mode::soft);
+    CHECK(log.judge(*unjudged) == verdict::dead);
+}
+
+TEST_CASE("the same prefix again is one record, and as new as its last purge", "[cache][purge]") {
+    purge_log log;
+    log.purge_prefix("example.org/", purge_mode::soft);
+    const auto bytes = log.memory_bytes();
+    const auto response = response_of({.fill_number = log.now()});
+    for (int i = 0; i < 100; ++i) log.purge_prefix("example.org/", purge_mode::hard);
+    CHECK(log.memory_bytes() == bytes);
+    CHECK(log.judge(*response) == verdict::dead);
+}
+
+TEST_CASE("after a whole pass its records are forgotten", "[cache][purge][memory]") {
+    purge_log log;
+    const auto judged = response_of({.tags = {"kept"}});
+    const auto forgotten_by_the_pass = response_of({.tags = {"one"}});
+    const auto unrelated = response_of({.key = "http://example.org/other"});
+    const auto later = response_of({.tags = {"late"}});
+    log.purge_tag("one", purge_mode::soft);
+    log.purge_url("example.org/news/2", purge_mode::hard);
+    const std::uint64_t pass = log.begin_pass();
+    CHECK(pass == log.now());
+    CHECK(log.judge(*judged) == verdict::alive);
+    CHECK(log.judge(*later) == verdict::alive);
+    log.purge_tag("late", purge_mode::hard);
+    log.end_pass(pass);
+
+    CHECK(log.judge(*judged) == verdict::alive);
+    CHECK(log.judge(*later) == verdict::dead);
+    // It may have been hit, and nobody knows any more: a fill that was under way all the time.
+    CHECK(log.judge(*forgotten_by_the_pass) == verdict::dead);
+    CHECK(log.judge(*unrelated) == verdict::alive);
+    log.end_pass(log.begin_pass());
+    CHECK(log.memory_bytes() == 0);
+}
+
+TEST_CASE("records are bounded, and what is lost counts as purged", "[cache][purge][limits]") {
+    purge_log log(100);
+    const auto judged = response_of({.tags = {"0"}, .fill_number = 1});
+    const auto unjudged = response_of({.tags = {"0"}});
+    const auto untouched = response_of({.tags = {"none of these"}});
+    log.purge_tag("0", purge_mode::hard);
+    CHECK(log.judge(*judged) == verdict::alive);
+    for (int i = 1; i < 150; ++i) log.purge_url("example.org/" + std::to_string(i), purge_mode::soft);
+    CHECK(log.judge(*judged) == verdict::alive);
+    const auto bytes = log.memory_bytes();
+    for (int i = 150; i < 2000; ++i) log.purge_url("example.org/" + std::to_string(i), purge_mode::soft);
+    CHECK(log.memory_bytes() <= 2 * bytes);
+    CHECK(log.judge(*unjudged) == verdict::dead);
+    CHECK(log.judge(*untouched) == verdict::alive);
+}
+
+TEST_CASE("prefixes are bounded likewise", "[cache][purge][limits]") {
+    purge_log log;
+    const auto first = response_of({.key = "http://example.org/0/"});
+    const auto last = response_of({.key = "http://example.org/4999/"});
+    for (int i = 0; i < 5000; ++i) log.purge_prefix("example.org/" + std::to_string(i) + "/", purge_mode::hard);
+    CHECK(log.judge(*first) == verdict::dead);
+    CHECK(log.judge(*last) == verdict::dead);
+    CHECK(log.memory_bytes() < 1024 * 1024);
+}
+
+TEST_CASE("judging allocates nothing", "[cache][purge][allocations]") {
+    purge_log log;
+    const auto response = response_of({.tags = {"one", "two"}});
+    log.purge_tag("one", purge_mode::soft);
+    log.purge_prefix("example.org/", purge_mode::soft);
+    const auto before = test::allocations();
+    const verdict first = log.judge(*response);
+    const verdict second = log.judge(*response);
+    CHECK(test::allocations() == before);
+    CHECK(first == verdict::soft);
+    CHECK(second == verdict::soft);
+}
+
+}  // namespace
+}  // namespace weir::cache
