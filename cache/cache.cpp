@@ -28,7 +28,7 @@ std::string_view text(forwarded reason) {
 cache::cache(const conf::cache_settings& settings)
     : enabled_(settings.memory_bytes.has_value()),
       max_response_bytes_(settings.max_response_bytes),
-      store_(settings.memory_bytes.value_or(0), settings.max_variants) {}
+      store_(settings.memory_bytes.value_or(0), settings.max_variants, settings.eviction, purges_) {}
 
 void cache::apply(const conf::cache_settings& settings) {
     enabled_ = settings.memory_bytes.has_value();
@@ -45,7 +45,7 @@ lookup_result cache::lookup(const http::request_head& request, std::string_view 
     }
     if (must_forward(request.fields)) return {outcome::pass, forwarded::request};
 
-    memory_store::found found = store_.get(key, request.fields);
+    memory_store::found found = store_.get(key, {request.fields});
     if (!found.response) return {outcome::miss, found.other_variant ? forwarded::vary_miss : forwarded::uri_miss};
     lookup_result result;
     result.age = current_age(*found.response, now);

@@ -57,6 +57,7 @@ class cache {
   private:
     std::atomic<bool> enabled_;
     std::atomic<std::uint64_t> max_response_bytes_;
+    purge_log purges_;
     memory_store store_;
 };
 

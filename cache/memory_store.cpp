@@ -11,7 +11,7 @@
 #include <mutex>
 #include <random>
 
-#include "cache/key.hpp"
+#include "cache/eviction.hpp"
 
 namespace weir::cache {
 
@@ -19,6 +19,11 @@ namespace {
 
 constexpr std::size_t shard_count = 16;
 static_assert((shard_count & (shard_count - 1)) == 0, "a shard is chosen by bits of the hash");
+
+// So many responses leave or are judged under one hold of a lock.
+constexpr std::size_t slice_responses = 128;
+// What a shard gives for its own; for more all give in turn.
+constexpr std::uint64_t own_gift_bytes = 64 * 1024;
 
 struct key_hash {
     std::uint64_t low;   // finds the place in a shard's table
@@ -30,26 +35,30 @@ struct use_low_half {
     std::size_t operator()(const key_hash& hash) const noexcept { return hash.low; }
 };
 
-struct variant {
+// One response in the store: in its key's chain, in its shard's order of eviction and in its list to sweep. `id` is the
+// low half of its key's hash.
+struct variant : eviction_order::item {
+    std::uint64_t hash_high = 0;
     std::shared_ptr<const stored_response> response;
-    std::size_t bytes;
-};
+    std::unique_ptr<variant> next;  // stored later under the same key
+    boost::intrusive::list_member_hook<boost::intrusive::link_mode<boost::intrusive::normal_link>> sweep_link;
 
-struct entry : boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::normal_link>> {
-    key_hash hash{};
-    boost::container::small_vector<variant, 1> variants;  // oldest first; never empty while in a table
+    key_hash hash() const { return {id, hash_high}; }
 };
-static_assert(sizeof(entry) + 2 * sizeof(void*) <= store_bookkeeping_bytes);
+static_assert(sizeof(variant) + sizeof(void*) <= store_bookkeeping_bytes);
 
-using entry_table = boost::unordered_flat_map<key_hash, std::unique_ptr<entry>, use_low_half>;
+using variant_table = boost::unordered_flat_map<key_hash, std::unique_ptr<variant>, use_low_half>;
+using sweep_list =
+    boost::intrusive::list<variant,
+                           boost::intrusive::member_hook<variant, decltype(variant::sweep_link), &variant::sweep_link>>;
 
 // Responses that left the store; they are freed after the lock that was held has been given back.
-using dropped_responses = boost::container::small_vector<std::shared_ptr<const stored_response>, 8>;
+using dropped_responses = boost::container::small_vector<std::unique_ptr<variant>, 8>;
 
-std::uint64_t memory_of(const entry_table& table) {
+std::uint64_t memory_of(const variant_table& table) {
     constexpr std::uint64_t slots_of_group = 15;
     constexpr std::uint64_t group_bytes = 16;
-    return table.bucket_count() * sizeof(entry_table::value_type) +
+    return table.bucket_count() * sizeof(variant_table::value_type) +
            (table.bucket_count() + slots_of_group - 1) / slots_of_group * group_bytes;
 }
 
@@ -63,19 +72,36 @@ std::uint64_t random_seed() {
 struct alignas(64) memory_store::shard {
     std::mutex mutex;
     // Guarded by mutex.
-    entry_table entries;
-    boost::intrusive::list<entry, boost::intrusive::constant_time_size<false>> recent;  // least recently used last
-    std::uint64_t table_bytes = 0;                                                      // as counted last
+    variant_table table;  // no chain in it is empty
+    std::unique_ptr<eviction_order> order;
+    sweep_list all;               // judged longest ago first
+    std::uint64_t own_bytes = 0;  // of the table and the order, as counted last
 };
 
 struct memory_store::impl {
+    impl(conf::eviction_policy order, purge_log& log) : policy(order), purges(log) {
+        for (shard& s : shards) s.order = make_eviction_order(policy);
+    }
+
     const std::uint64_t seed = random_seed();
+    const conf::eviction_policy policy;
+    purge_log& purges;
     std::atomic<std::uint64_t> limit{0};
     std::atomic<std::uint32_t> max_variants{1};
     alignas(64) std::atomic<std::uint64_t> bytes{0};
     std::atomic<std::uint64_t> responses{0};
     std::atomic<std::uint64_t> evictions{0};
+    std::atomic<std::size_t> turn{0};  // the shard that gives next
     std::array<shard, shard_count> shards;
+
+    // Of the sweeping thread.
+    struct {
+        bool is_under_way = false;
+        std::uint64_t number = 0;     // of the pass under way or the last one
+        std::size_t shard = 0;        // under way
+        std::size_t left = 0;         // of that shard's list
+        std::uint64_t log_bytes = 0;  // as counted last
+    } pass;
 
     key_hash hash(std::string_view key) const {
         const XXH128_hash_t h = XXH3_128bits_withSeed(key.data(), key.size(), seed);
@@ -89,132 +115,175 @@ struct memory_store::impl {
     }
 
     // All of these with the shard's mutex held.
-    entry& entry_for(shard& s, const key_hash& h);
-    void remove_variant(entry& e, std::size_t index, dropped_responses& dropped);
-    void remove_entry(shard& s, entry& e, dropped_responses& dropped);
-    void make_place(entry& e, const stored_response& arriving, dropped_responses& dropped);
-    void count_table(shard& s);
-    std::uint64_t evict(shard& s, std::uint64_t goal_bytes, const entry* kept, dropped_responses& dropped);
+    void make_place(shard& s, const key_hash& h, const stored_response& arriving, dropped_responses& dropped);
+    void unlink(shard& s, variant& leaving, dropped_responses& dropped);
+    void remove(shard& s, variant& leaving, dropped_responses& dropped);
+    void append(shard& s, std::unique_ptr<variant> arriving);
+    void count(std::uint64_t& counted, std::uint64_t now);
+    void count_own(shard& s) { count(s.own_bytes, memory_of(s.table) + s.order->memory_bytes()); }
+    std::uint64_t evict_slice(shard& s, std::uint64_t goal_bytes, dropped_responses& dropped);
 
     // Without any mutex held.
-    void evict_in_turn(const shard& first);
+    bool evict(shard& s, std::uint64_t goal_bytes);
+    void evict_in_turn(shard& own);
+    void lower(shard& s, std::uint64_t share);
+    std::size_t empty_slice(shard& s, std::size_t most);
+    bool begin_pass();
+    void judge_slice(shard& s);
 };
 
-entry& memory_store::impl::entry_for(shard& s, const key_hash& h) {
-    const auto [place, is_new] = s.entries.try_emplace(h);
-    if (is_new) {
-        place->second = std::make_unique<entry>();
-        place->second->hash = h;
-        s.recent.push_front(*place->second);
-        count_table(s);
-    }
-    return *place->second;
-}
-
-void memory_store::impl::remove_variant(entry& e, std::size_t index, dropped_responses& dropped) {
-    variant& leaving = e.variants[index];
+// Takes `leaving`, which is in no order any more, out of everything else.
+void memory_store::impl::unlink(shard& s, variant& leaving, dropped_responses& dropped) {
+    s.all.erase(s.all.iterator_to(leaving));
     bytes.fetch_sub(leaving.bytes, std::memory_order_relaxed);
     responses.fetch_sub(1, std::memory_order_relaxed);
-    dropped.push_back(std::move(leaving.response));
-    e.variants.erase(e.variants.begin() + static_cast<std::ptrdiff_t>(index));
+    const auto place = s.table.find(leaving.hash());
+    std::unique_ptr<variant>* owner = &place->second;
+    while (owner->get() != &leaving) owner = &(*owner)->next;
+    dropped.push_back(std::move(*owner));
+    *owner = std::move(leaving.next);
+    if (!place->second) s.table.erase(place);
 }
 
-void memory_store::impl::remove_entry(shard& s, entry& e, dropped_responses& dropped) {
-    while (!e.variants.empty()) remove_variant(e, e.variants.size() - 1, dropped);
-    s.recent.erase(s.recent.iterator_to(e));
-    s.entries.erase(key_hash{e.hash});  // frees `e`
+void memory_store::impl::remove(shard& s, variant& leaving, dropped_responses& dropped) {
+    s.order->remove(leaving);
+    unlink(s, leaving, dropped);
 }
 
 // Leaves room for `arriving` beside the variants it does not replace.
-void memory_store::impl::make_place(entry& e, const stored_response& arriving, dropped_responses& dropped) {
-    for (std::size_t i = e.variants.size(); i-- > 0;) {
-        const stored_response& old = *e.variants[i].response;
+void memory_store::impl::make_place(shard& s, const key_hash& h, const stored_response& arriving,
+                                    dropped_responses& dropped) {
+    const auto place = s.table.find(h);
+    if (place == s.table.end()) return;
+    std::size_t kept = 0;
+    for (variant *v = place->second.get(), *next = nullptr; v; v = next) {
+        next = v->next.get();
+        const stored_response& old = *v->response;
         // Two keys of one hash are not to be expected; should it happen, the later one stays.
-        if (old.key != arriving.key || is_superseded(old.vary, arriving.vary)) remove_variant(e, i, dropped);
-    }
-    while (e.variants.size() >= max_variants.load(std::memory_order_relaxed)) {
-        remove_variant(e, 0, dropped);
-        evictions.fetch_add(1, std::memory_order_relaxed);
-    }
-}
-
-void memory_store::impl::count_table(shard& s) {
-    const std::uint64_t now = memory_of(s.entries);
-    if (now == s.table_bytes) return;
-    bytes.fetch_add(now - s.table_bytes, std::memory_order_relaxed);  // wraps around where the table has shrunk
-    s.table_bytes = now;
-}
-
-// Drops the oldest variants of the least recently used entries until `goal_bytes` are free or nothing is left; of
-// `kept` the last variant stays. Returns what became free.
-std::uint64_t memory_store::impl::evict(shard& s, std::uint64_t goal_bytes, const entry* kept,
-                                        dropped_responses& dropped) {
-    std::uint64_t freed = 0;
-    while (freed < goal_bytes && !s.recent.empty()) {
-        entry& last = s.recent.back();
-        if (&last == kept && last.variants.size() == 1) break;
-        freed += last.variants.front().bytes;
-        evictions.fetch_add(1, std::memory_order_relaxed);
-        if (last.variants.size() == 1) {
-            remove_entry(s, last, dropped);
+        if (old.key == arriving.key && !is_superseded(old.vary, arriving.vary)) {
+            ++kept;
         } else {
-            remove_variant(last, 0, dropped);
+            remove(s, *v, dropped);
         }
     }
+    // With the last one the place itself goes, so nothing is touched after that.
+    for (; kept >= max_variants.load(std::memory_order_relaxed); --kept) {
+        evictions.fetch_add(1, std::memory_order_relaxed);
+        remove(s, *s.table.find(h)->second, dropped);
+    }
+}
+
+void memory_store::impl::append(shard& s, std::unique_ptr<variant> arriving) {
+    variant& added = *arriving;
+    std::unique_ptr<variant>* end = &s.table[added.hash()];
+    while (*end) end = &(*end)->next;
+    *end = std::move(arriving);
+    s.all.push_back(added);
+    bytes.fetch_add(added.bytes, std::memory_order_relaxed);
+    responses.fetch_add(1, std::memory_order_relaxed);
+}
+
+void memory_store::impl::count(std::uint64_t& counted, std::uint64_t now) {
+    bytes.fetch_add(now - counted, std::memory_order_relaxed);  // wraps around where it has shrunk
+    counted = now;
+}
+
+// Until `goal_bytes` are free, the slice is at its end or nothing is left. Returns what became free.
+std::uint64_t memory_store::impl::evict_slice(shard& s, std::uint64_t goal_bytes, dropped_responses& dropped) {
+    std::uint64_t freed = 0;
+    for (std::size_t i = 0; i < slice_responses && freed < goal_bytes; ++i) {
+        eviction_order::item* const leaving = s.order->evict();
+        if (!leaving) break;
+        freed += leaving->bytes;
+        evictions.fetch_add(1, std::memory_order_relaxed);
+        unlink(s, static_cast<variant&>(*leaving), dropped);
+    }
+    count_own(s);
     return freed;
 }
 
-// After `first` has given what it could: the shards behind it, one lock at a time, and at last itself.
-void memory_store::impl::evict_in_turn(const shard& first) {
-    const std::size_t start = static_cast<std::size_t>(&first - shards.data());
-    for (std::size_t i = 1; i <= shard_count && excess() > 0; ++i) {
-        shard& s = shards[(start + i) & (shard_count - 1)];
-        dropped_responses dropped;
-        const std::lock_guard lock(s.mutex);
-        evict(s, excess(), nullptr, dropped);
+// One slice. False when there was nothing to evict.
+bool memory_store::impl::evict(shard& s, std::uint64_t goal_bytes) {
+    dropped_responses dropped;
+    const std::lock_guard lock(s.mutex);
+    return evict_slice(s, goal_bytes, dropped) > 0;
+}
+
+// All shards but `own`, each a share, round after round while they have something; then `own` too.
+void memory_store::impl::evict_in_turn(shard& own) {
+    std::size_t next = turn.fetch_add(1, std::memory_order_relaxed);
+    for (std::size_t fruitless = 0; fruitless < shard_count; ++next) {
+        const std::uint64_t missing = excess();
+        if (missing == 0) return;
+        shard& s = shards[next & (shard_count - 1)];
+        const bool has_given = &s != &own && evict(s, missing / shard_count + 1);
+        fruitless = has_given ? 0 : fruitless + 1;
+    }
+    while (excess() > 0 && evict(own, excess())) {
     }
 }
 
-memory_store::memory_store(std::uint64_t limit_bytes, std::uint32_t max_variants) : impl_(std::make_unique<impl>()) {
+memory_store::memory_store(std::uint64_t limit_bytes, std::uint32_t max_variants, conf::eviction_policy policy,
+                           purge_log& purges)
+    : impl_(std::make_unique<impl>(policy, purges)) {
     impl_->limit = limit_bytes;
     set_max_variants(max_variants);
 }
 
-memory_store::~memory_store() = default;
+memory_store::~memory_store() {
+    clear();
+}
 
-memory_store::found memory_store::get(std::string_view key, const http::field_list& request) {
+memory_store::found memory_store::get(std::string_view key, const request_view& request) {
     const key_hash hash = impl_->hash(key);
     shard& s = impl_->shard_of(hash);
+    dropped_responses dropped;
     const std::lock_guard lock(s.mutex);
-    const auto place = s.entries.find(hash);
-    if (place == s.entries.end()) return {};
-    entry& e = *place->second;
-    if (e.variants.front().response->key != key) return {};
+    const auto place = s.table.find(hash);
+    if (place == s.table.end() || place->second->response->key != key) return {};
 
-    const variant* best = nullptr;
-    for (const variant& v : e.variants) {
-        if (selects(v.response->vary, {request}) && (!best || v.response->date >= best->response->date)) best = &v;
+    variant* best = nullptr;
+    const variant* other = nullptr;
+    for (variant *v = place->second.get(), *next = nullptr; v; v = next) {
+        next = v->next.get();
+        if (impl_->purges.judge(*v->response) == purge_log::verdict::dead) {
+            impl_->remove(s, *v, dropped);
+        } else if (!selects(v->response->vary, request)) {
+            other = v;
+        } else if (!best || v->response->date >= best->response->date) {
+            best = v;
+        }
     }
-    if (!best) return {nullptr, true};
-    if (&s.recent.front() != &e) s.recent.splice(s.recent.begin(), s.recent, s.recent.iterator_to(e));
-    return {best->response, false};
+    if (best) {
+        s.order->touch(*best);
+        return {best->response, false, nullptr};
+    }
+    if (other) return {nullptr, true, other->response};
+    return {};
 }
 
 void memory_store::put(std::shared_ptr<const stored_response> response) {
-    const std::size_t bytes = response->memory_bytes();
-    if (bytes > impl_->limit.load(std::memory_order_relaxed)) return;
     const key_hash hash = impl_->hash(response->key);
+    auto arriving = std::make_unique<variant>();
+    arriving->id = hash.low;
+    arriving->hash_high = hash.high;
+    arriving->bytes = response->memory_bytes();
+    arriving->response = std::move(response);
+    variant& added = *arriving;
+    if (added.bytes > impl_->limit.load(std::memory_order_relaxed)) return;
     shard& s = impl_->shard_of(hash);
     {
         dropped_responses dropped;
         const std::lock_guard lock(s.mutex);
-        entry& e = impl_->entry_for(s, hash);
-        impl_->make_place(e, *response, dropped);
-        e.variants.push_back({std::move(response), bytes});
-        impl_->bytes.fetch_add(bytes, std::memory_order_relaxed);
-        impl_->responses.fetch_add(1, std::memory_order_relaxed);
-        if (&s.recent.front() != &e) s.recent.splice(s.recent.begin(), s.recent, s.recent.iterator_to(e));
-        impl_->evict(s, impl_->excess(), &e, dropped);
+        // In one hold of the lock with its arrival: a sweep that comes later sees it, one that came before it was by no
+        // later number.
+        if (impl_->purges.judge(*added.response) == purge_log::verdict::dead) return;
+        impl_->make_place(s, hash, *added.response, dropped);
+        impl_->append(s, std::move(arriving));
+        impl_->count_own(s);
+        // It enters the order after that, so that it is not what goes.
+        impl_->evict_slice(s, std::min(impl_->excess(), own_gift_bytes), dropped);
+        s.order->insert(added);
     }
     if (impl_->excess() > 0) impl_->evict_in_turn(s);
 }
@@ -222,20 +291,54 @@ void memory_store::put(std::shared_ptr<const stored_response> response) {
 void memory_store::erase(std::string_view key) {
     const key_hash hash = impl_->hash(key);
     shard& s = impl_->shard_of(hash);
+    for (bool is_more = true; is_more;) {
+        dropped_responses dropped;
+        const std::lock_guard lock(s.mutex);
+        for (std::size_t i = 0; i < slice_responses && is_more; ++i) {
+            const auto place = s.table.find(hash);
+            is_more = place != s.table.end() && place->second->response->key == key;
+            if (is_more) impl_->remove(s, *place->second, dropped);
+        }
+    }
+}
+
+// One slice, `most` responses. Returns how many there still are.
+std::size_t memory_store::impl::empty_slice(shard& s, std::size_t most) {
     dropped_responses dropped;
     const std::lock_guard lock(s.mutex);
-    const auto place = s.entries.find(hash);
-    if (place == s.entries.end() || place->second->variants.front().response->key != key) return;
-    impl_->remove_entry(s, *place->second, dropped);
+    for (std::size_t i = std::min(slice_responses, most); i > 0 && !s.all.empty(); --i) {
+        remove(s, s.all.front(), dropped);
+    }
+    if (s.all.empty()) {
+        s.table.rehash(0);
+        s.order = make_eviction_order(policy);
+    }
+    count_own(s);
+    return s.all.size();
 }
 
 void memory_store::clear() {
     for (shard& s : impl_->shards) {
+        // What comes meanwhile need not go.
+        std::size_t left = impl_->empty_slice(s, 0);
+        while (left > 0) {
+            const std::size_t step = std::min(left, slice_responses);
+            if (impl_->empty_slice(s, step) == 0) break;
+            left -= step;
+        }
+    }
+}
+
+void memory_store::impl::lower(shard& s, std::uint64_t share) {
+    for (bool is_more = share > 0; is_more;) {
         dropped_responses dropped;
         const std::lock_guard lock(s.mutex);
-        while (!s.recent.empty()) impl_->remove_entry(s, s.recent.back(), dropped);
-        s.entries.rehash(0);
-        impl_->count_table(s);
+        const std::uint64_t freed = evict_slice(s, share, dropped);
+        is_more = freed > 0 && freed < share;
+        share -= std::min(share, freed);
+        // A table keeps its size when entries leave, and could by itself be larger than the new bound.
+        if (!is_more) s.table.rehash(0);
+        count_own(s);
     }
 }
 
@@ -243,16 +346,9 @@ void memory_store::set_limit(std::uint64_t limit_bytes) {
     impl_->limit = limit_bytes;
     if (limit_bytes == 0) return clear();
     for (std::size_t i = 0; i < shard_count; ++i) {
-        const std::uint64_t excess = impl_->excess();
-        if (excess == 0) return;
         const std::uint64_t shards_left = shard_count - i;
-        shard& s = impl_->shards[i];
-        dropped_responses dropped;
-        const std::lock_guard lock(s.mutex);
-        impl_->evict(s, (excess + shards_left - 1) / shards_left, nullptr, dropped);
-        // A table keeps its size when entries leave, and could by itself be larger than the new bound.
-        s.entries.rehash(0);
-        impl_->count_table(s);
+        const std::uint64_t share = (impl_->excess() + shards_left - 1) / shards_left;
+        impl_->lower(impl_->shards[i], share);
     }
     impl_->evict_in_turn(impl_->shards.back());
 }
@@ -263,6 +359,45 @@ void memory_store::set_max_variants(std::uint32_t count) {
 
 memory_store::usage memory_store::use() const {
     return {impl_->bytes, impl_->limit, impl_->responses, impl_->evictions};
+}
+
+bool memory_store::impl::begin_pass() {
+    if (purges.now() == pass.number) return false;
+    pass.number = purges.begin_pass();
+    pass.is_under_way = true;
+    pass.shard = 0;
+    pass.left = SIZE_MAX;
+    return true;
+}
+
+// What was judged goes to the end, where new ones come as well, so the first ones are those to judge yet.
+void memory_store::impl::judge_slice(shard& s) {
+    dropped_responses dropped;
+    const std::lock_guard lock(s.mutex);
+    pass.left = std::min(pass.left, s.all.size());
+    for (std::size_t i = std::min(pass.left, slice_responses); i > 0; --i, --pass.left) {
+        variant& first = s.all.front();
+        if (purges.judge(*first.response) == purge_log::verdict::dead) {
+            remove(s, first, dropped);
+        } else {
+            s.all.splice(s.all.end(), s.all, s.all.begin());
+        }
+    }
+}
+
+bool memory_store::sweep() {
+    auto& pass = impl_->pass;
+    if (!pass.is_under_way && !impl_->begin_pass()) return false;
+    impl_->count(pass.log_bytes, impl_->purges.memory_bytes());
+    if (impl_->excess() > 0) impl_->evict_in_turn(impl_->shards.front());
+    impl_->judge_slice(impl_->shards[pass.shard]);
+    if (pass.left > 0) return true;
+    pass.left = SIZE_MAX;
+    if (++pass.shard < shard_count) return true;
+    pass.is_under_way = false;
+    impl_->purges.end_pass(pass.number);
+    impl_->count(pass.log_bytes, impl_->purges.memory_bytes());
+    return impl_->purges.now() != pass.number;
 }
 
 }  // namespace weir::cache

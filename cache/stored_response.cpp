@@ -123,6 +123,7 @@ std::size_t stored_response::memory_bytes() const {
     bytes += heap_bytes(vary.capacity() * sizeof(vary_field));
     for (const vary_field& field : vary) bytes += heap_bytes(field.name) + (field.value ? heap_bytes(*field.value) : 0);
     bytes += heap_bytes(control.private_fields) + heap_bytes(control.no_cache_fields);
+    bytes += heap_bytes(tags.capacity() * sizeof(std::uint64_t));
     bytes += heap_bytes(content.capacity() * sizeof(http::block_ptr));
     for (const http::block_ptr& block : content) bytes += heap_bytes(block->memory_bytes());
     return bytes;

@@ -4,14 +4,19 @@
 
 #include "test/cache/allocation_count.hpp"
 #include "test/cache/heads.hpp"
+#include "test/cache/test_store.hpp"
 
 namespace weir::cache {
 namespace {
 
 using namespace std::chrono_literals;
 using test::make_stored;
+using test::plenty;
+using test::test_store;
 
-constexpr std::uint64_t plenty = 64 * 1024 * 1024;
+conf::eviction_policy either_policy() {
+    return GENERATE(conf::eviction_policy::lru, conf::eviction_policy::s3fifo);
+}
 
 std::string key_of(int number) {
     return "http://example.org/" + std::to_string(number);
@@ -26,21 +31,21 @@ std::shared_ptr<const stored_response> variant_of(const std::string& accept, con
 }
 
 std::string content_for(memory_store& store, const std::string& request_fields) {
-    const auto found = store.get("http://example.org/", test::request(request_fields).fields());
+    const auto found = store.get("http://example.org/", {test::request(request_fields).fields()});
     return found.response ? std::string(found.response->content[0]->view()) : "";
 }
 
 bool has(memory_store& store, int number) {
-    return store.get(key_of(number), test::request().fields()).response != nullptr;
+    return store.get(key_of(number), {test::request().fields()}).response != nullptr;
 }
 
 TEST_CASE("what was put is found under its key", "[cache][memory_store]") {
-    memory_store store(plenty, 64);
+    test_store store;
     const auto response = response_of(1);
     store.put(response);
     const test::request asked;
-    CHECK(store.get(key_of(1), asked.fields()).response == response);
-    const auto other = store.get(key_of(2), asked.fields());
+    CHECK(store.get(key_of(1), {asked.fields()}).response == response);
+    const auto other = store.get(key_of(2), {asked.fields()});
     CHECK_FALSE(other.response);
     CHECK_FALSE(other.other_variant);
     CHECK(store.use().responses == 1);
@@ -48,7 +53,7 @@ TEST_CASE("what was put is found under its key", "[cache][memory_store]") {
 }
 
 TEST_CASE("putting again replaces", "[cache][memory_store]") {
-    memory_store store(plenty, 64);
+    test_store store;
     const std::weak_ptr<const stored_response> old = [&] {
         auto response = response_of(1);
         store.put(response);
@@ -58,7 +63,7 @@ TEST_CASE("putting again replaces", "[cache][memory_store]") {
     const auto bytes = store.use().bytes;
     const auto replacement = response_of(1);
     store.put(replacement);
-    CHECK(store.get(key_of(1), test::request().fields()).response == replacement);
+    CHECK(store.get(key_of(1), {test::request().fields()}).response == replacement);
     CHECK(store.use().responses == 1);
     CHECK(store.use().bytes == bytes);
     CHECK(store.use().evictions == 0);
@@ -66,7 +71,7 @@ TEST_CASE("putting again replaces", "[cache][memory_store]") {
 }
 
 TEST_CASE("erase removes every variant of a key and no other key", "[cache][memory_store]") {
-    memory_store store(plenty, 64);
+    test_store store;
     store.put(variant_of("a", "1"));
     store.put(variant_of("b", "2"));
     store.put(response_of(1));
@@ -79,7 +84,7 @@ TEST_CASE("erase removes every variant of a key and no other key", "[cache][memo
 }
 
 TEST_CASE("clear gives everything back", "[cache][memory_store]") {
-    memory_store store(plenty, 64);
+    test_store store;
     for (int i = 0; i < 500; ++i) store.put(response_of(i));
     store.clear();
     CHECK(store.use().responses == 0);
@@ -90,13 +95,16 @@ TEST_CASE("clear gives everything back", "[cache][memory_store]") {
 }
 
 TEST_CASE("variants of a key stand side by side", "[cache][memory_store][rfc9111-4.1]") {
-    memory_store store(plenty, 64);
+    test_store store;
     store.put(variant_of("a", "1"));
     store.put(variant_of("b", "2"));
     CHECK(content_for(store, "Accept: a") == "1");
     CHECK(content_for(store, "Accept: b") == "2");
     CHECK(content_for(store, "Accept: c").empty());
-    CHECK(store.get("http://example.org/", test::request("Accept: c").fields()).other_variant);
+    const auto other = store.get("http://example.org/", {test::request("Accept: c").fields()});
+    CHECK(other.other_variant);
+    REQUIRE(other.sibling);
+    CHECK(other.sibling->vary.at(0).name == "accept");
     store.put(variant_of("a", "3"));
     CHECK(content_for(store, "Accept: a") == "3");
     CHECK(content_for(store, "Accept: b") == "2");
@@ -115,7 +123,7 @@ TEST_CASE("of several variants that match the most recent Date is taken", "[cach
                             .response_fields = "Vary: Accept\nDate: " + test::http_date(date),
                             .content = content});
     };
-    memory_store store(plenty, 64);
+    test_store store;
     SECTION("the later one came later") {
         store.put(by_both("old", -20s));
         store.put(by_one("new", -10s));
@@ -141,7 +149,7 @@ TEST_CASE("of several variants that match the most recent Date is taken", "[cach
 }
 
 TEST_CASE("variants of a key are bounded, the oldest goes", "[cache][memory_store][limits]") {
-    memory_store store(plenty, 3);
+    test_store store(plenty, 3);
     for (int i = 0; i < 5; ++i) store.put(variant_of(std::to_string(i), std::to_string(i)));
     CHECK(store.use().responses == 3);
     CHECK(store.use().evictions == 2);
@@ -157,7 +165,7 @@ TEST_CASE("variants of a key are bounded, the oldest goes", "[cache][memory_stor
 
 TEST_CASE("the bound in bytes holds after each put", "[cache][memory_store][limits]") {
     constexpr std::uint64_t limit = 1024 * 1024;
-    memory_store store(limit, 64);
+    test_store store(limit, 64, either_policy());
     for (int i = 0; i < 5000; ++i) {
         store.put(response_of(i, static_cast<std::size_t>(i * 37 % 5000) + 1));
         if (store.use().bytes > limit) FAIL("over the bound after " << i);
@@ -168,7 +176,7 @@ TEST_CASE("the bound in bytes holds after each put", "[cache][memory_store][limi
 }
 
 TEST_CASE("the count is the sum of what is stored, and of the tables", "[cache][memory_store][memory]") {
-    memory_store store(plenty, 64);
+    test_store store;
     std::uint64_t sum = 0;
     for (int i = 0; i < 1000; ++i) {
         const auto response = response_of(i);
@@ -183,7 +191,7 @@ TEST_CASE("the count is the sum of what is stored, and of the tables", "[cache][
 }
 
 TEST_CASE("what is larger than the bound is not taken", "[cache][memory_store][limits]") {
-    memory_store store(1024 * 1024, 64);
+    test_store store(1024 * 1024, 64, either_policy());
     store.put(response_of(1));
     store.put(response_of(2, 1024 * 1024));
     CHECK(has(store, 1));
@@ -191,7 +199,7 @@ TEST_CASE("what is larger than the bound is not taken", "[cache][memory_store][l
 }
 
 TEST_CASE("a response that needs all the room gets it from every shard", "[cache][memory_store][limits]") {
-    memory_store store(1024 * 1024, 64);
+    test_store store(1024 * 1024, 64, either_policy());
     for (int i = 0; i < 500; ++i) store.put(response_of(i));
     store.put(response_of(1000, 900 * 1024));
     CHECK(has(store, 1000));
@@ -200,7 +208,7 @@ TEST_CASE("a response that needs all the room gets it from every shard", "[cache
 }
 
 TEST_CASE("a lower bound holds at once, a higher one makes room", "[cache][memory_store][limits]") {
-    memory_store store(plenty, 64);
+    test_store store;
     for (int i = 0; i < 10'000; ++i) store.put(response_of(i));
     CHECK(store.use().responses == 10'000);
     store.set_limit(1024 * 1024);
@@ -218,7 +226,7 @@ TEST_CASE("a lower bound holds at once, a higher one makes room", "[cache][memor
 
 TEST_CASE("the least recently used goes first, within its shard", "[cache][memory_store][lru]") {
     // One large response a shard at most would say nothing; so: many keys, half of them used all the time.
-    memory_store store(1024 * 1024, 64);
+    test_store store(1024 * 1024, 64, either_policy());
     const int kept = 100;
     for (int i = 0; i < kept; ++i) store.put(response_of(i));
     for (int i = kept; i < 20'000; ++i) {
@@ -234,9 +242,9 @@ TEST_CASE("the least recently used goes first, within its shard", "[cache][memor
 }
 
 TEST_CASE("a response that is being read when it is dropped stays whole", "[cache][memory_store]") {
-    memory_store store(1024 * 1024, 64);
+    test_store store(1024 * 1024, 64, either_policy());
     store.put(response_of(1));
-    const auto reading = store.get(key_of(1), test::request().fields()).response;
+    const auto reading = store.get(key_of(1), {test::request().fields()}).response;
     REQUIRE(reading);
     SECTION("evicted") {
         for (int i = 2; i < 5000; ++i) store.put(response_of(i));
@@ -256,7 +264,7 @@ TEST_CASE("a response that is being read when it is dropped stays whole", "[cach
 }
 
 TEST_CASE("a hit and a miss allocate nothing", "[cache][memory_store][allocations]") {
-    memory_store store(plenty, 64);
+    test_store store;
     for (int i = 0; i < 100; ++i) store.put(response_of(i));
     store.put(variant_of("a", "1"));
     store.put(variant_of("b", "2"));
@@ -264,9 +272,9 @@ TEST_CASE("a hit and a miss allocate nothing", "[cache][memory_store][allocation
     const std::string key = key_of(7);
     const std::string missing = key_of(7000);
     const auto before = test::allocations();
-    const auto hit = store.get(key, asked.fields());
-    const auto variant = store.get("http://example.org/", asked.fields());
-    const auto miss = store.get(missing, asked.fields());
+    const auto hit = store.get(key, {asked.fields()});
+    const auto variant = store.get("http://example.org/", {asked.fields()});
+    const auto miss = store.get(missing, {asked.fields()});
     CHECK(test::allocations() == before);
     CHECK(hit.response);
     CHECK(variant.response);

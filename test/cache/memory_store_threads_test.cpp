@@ -9,6 +9,7 @@
 
 #include "cache/memory_store.hpp"
 #include "test/cache/heads.hpp"
+#include "test/cache/test_store.hpp"
 
 namespace weir::cache {
 namespace {
@@ -65,7 +66,7 @@ void hammer(memory_store& store, const response_table& responses, unsigned seed,
         const std::string key = key_of(static_cast<int>(number));
         const auto dice = random() % 1000;
         if (dice < 700) {
-            const auto found = store.get(key, requests[variant]->fields()).response;
+            const auto found = store.get(key, {requests[variant]->fields()}).response;
             if (!found) continue;
             seen.hits.fetch_add(1);
             if (found->content[0]->view() != responses[number][variant]->content[0]->view()) seen.wrong.fetch_add(1);
@@ -84,7 +85,7 @@ void hammer(memory_store& store, const response_table& responses, unsigned seed,
 
 TEST_CASE("four threads get, put, erase and clear without harm", "[cache][memory_store][threads]") {
     const response_table responses = make_responses();
-    memory_store store(limit_bytes, 3);
+    test::test_store store(limit_bytes, 3, GENERATE(conf::eviction_policy::lru, conf::eviction_policy::s3fifo));
     tally seen;
     {
         std::vector<std::jthread> threads;
