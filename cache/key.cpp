@@ -285,6 +285,11 @@ std::string_view url_of(std::string_view key) {
     return key.substr(0, key.find('\n'));
 }
 
+std::string_view origin_of(std::string_view key) {
+    const std::size_t mark = key.find("://");
+    return key.substr(0, mark == key.npos ? 0 : std::min(key.find_first_of("/\n?*", mark + 3), key.size()));
+}
+
 void append_keyed_target(std::string_view target, const conf::key_settings& settings, std::string& out) {
     using parts = conf::key_settings::query_parts;
     const std::size_t mark = target.find('?');
@@ -323,6 +328,13 @@ std::optional<std::vector<vary_field>> vary_of(const http::field_list& response,
         if (field.id == http::field_id::vary && http::any_element(field.value, is_refused)) return std::nullopt;
     }
     vary.shrink_to_fit();
+    return vary;
+}
+
+std::vector<vary_field> vary_of(const std::vector<vary_field>& names, const request_view& request) {
+    std::vector<vary_field> vary;
+    vary.reserve(names.size());
+    for (const vary_field& field : names) vary.push_back(vary_field_of(field.name, request));
     return vary;
 }
 

@@ -14,13 +14,6 @@
 
 namespace weir::cache {
 
-// What of a request selects among stored responses.
-struct request_view {
-    const http::field_list& fields;
-    // Where the route names session cookies: whether the request has one, which is then all that Vary: Cookie means.
-    std::optional<bool> personal = std::nullopt;
-};
-
 // Writes the key to `out`, which is cleared first and whose capacity is reused: "scheme://host", the keyed target, and
 // a line for each keyed field ("\nname: value") and cookie ("\nname= value"), without the space and the value where the
 // request has none. A line break in a value is written as \n and a backslash doubled, so that no value writes another
@@ -31,6 +24,9 @@ void make_key(std::string_view scheme, std::string_view host, std::string_view t
 // Host and target of a key, whatever its scheme and the fields in it: what purging by URL compares. A view into `key`.
 std::string_view url_of(std::string_view key);
 
+// "scheme://host" of a key. A view into `key`.
+std::string_view origin_of(std::string_view key);
+
 // `target` with the parameters of its query that count, in the order they came and as they are, appended to `out`; what
 // is forwarded for a response that may be stored. A parameter is what lies between two &; names compare as
 // percent-decoded. The default settings take the target as it is; others leave out empty parameters and a ? with
@@ -40,6 +36,9 @@ void append_keyed_target(std::string_view target, const conf::key_settings& sett
 // The request's side of a response's Vary (section 4.1), one member a name. Nothing for `Vary: *`, for what is no field
 // name, and for more than 16 names: never selected, not stored.
 std::optional<std::vector<vary_field>> vary_of(const http::field_list& response, const request_view& request);
+
+// The same for the names of a response that is known already.
+std::vector<vary_field> vary_of(const std::vector<vary_field>& names, const request_view& request);
 
 // True when `request` selects a response that was stored with `vary`. White space around the commas of list members
 // does not count, except in fields that are known to be no lists (Cookie, User-Agent, ...); Accept-Encoding and

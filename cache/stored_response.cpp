@@ -6,6 +6,7 @@
 #include "cache/freshness.hpp"
 #include "cache/key.hpp"
 #include "cache/memory_store.hpp"
+#include "cache/tags.hpp"
 #include "proxy/http/date.hpp"
 #include "proxy/http/fields.hpp"
 #include "proxy/http/framing.hpp"
@@ -98,8 +99,8 @@ void write_head(const response_to_store& from, std::span<const conf::header_rule
         if (!rule.value) continue;
         out.field(boost::beast::http::string_to_field({rule.name.data(), rule.name.size()}), rule.name, *rule.value);
     }
-    if (http::may_have_content(from.response.status, from.request.method)) {
-        out.field(http::field_id::content_length, "Content-Length", std::to_string(from.content_bytes));
+    if (from.content_bytes && http::may_have_content(from.response.status, http::verb::get)) {
+        out.field(http::field_id::content_length, "Content-Length", std::to_string(*from.content_bytes));
     }
     out.finish(stored);
 }
@@ -134,22 +135,62 @@ std::shared_ptr<const stored_response> make_stored_response(const response_to_st
     const http::field_list& fields = from.response.fields;
     auto stored = std::make_shared<stored_response>();
     stored->key = from.key;
-    auto vary = vary_of(fields, {from.request.fields});
+    auto vary = vary_of(fields, from.request);
     assert(vary && "may_store refuses a Vary that selects nothing");
     if (vary) stored->vary = std::move(*vary);
 
     stored->status = from.response.status;
     stored->content = from.content;  // a copy takes just the room it needs
-    stored->content_bytes = from.content_bytes;
+    stored->content_bytes = from.content_bytes.value_or(0);
     stored->control = response_control(fields);
     stored->request_time = from.request_time;
     stored->response_time = from.response_time;
     stored->date = date_of(fields, from.response_time);
     stored->corrected_initial_age = corrected_initial_age(fields, from.request_time, from.response_time);
     stored->freshness_lifetime = from.freshness_lifetime;
+    stored->fill_number = from.fill_number;
+    stored->tags = tags_of(fields, from.tag_fields, origin_of(from.key));
     write_head(from, field_rules, *stored);
     find_validators(*stored);
     return stored;
+}
+
+std::shared_ptr<const stored_response> complete_response(const stored_response& arriving,
+                                                         std::vector<http::block_ptr> content,
+                                                         std::uint64_t content_bytes) {
+    auto whole = std::make_shared<stored_response>();
+    whole->key = arriving.key;
+    whole->vary = arriving.vary;
+    whole->status = arriving.status;
+    whole->content = std::move(content);
+    whole->content.shrink_to_fit();
+    whole->content_bytes = content_bytes;
+    whole->control = arriving.control;
+    whole->request_time = arriving.request_time;
+    whole->response_time = arriving.response_time;
+    whole->date = arriving.date;
+    whole->corrected_initial_age = arriving.corrected_initial_age;
+    whole->freshness_lifetime = arriving.freshness_lifetime;
+    whole->fill_number = arriving.fill_number;
+    whole->tags = arriving.tags;
+
+    constexpr std::string_view name = "Content-Length";
+    const bool lacks_length = !arriving.fields.has(http::field_id::content_length) &&
+                              http::may_have_content(arriving.status, http::verb::get);
+    const std::string length = std::to_string(content_bytes);
+    const std::size_t start = arriving.head.size();
+    whole->head.reserve(start + (lacks_length ? name.size() + length.size() + 4 : 0));
+    whole->head = arriving.head;
+    if (lacks_length) http::append_field(name, length, whole->head);
+    whole->fields = arriving.fields;
+    whole->fields.set_base(whole->head.data());
+    if (lacks_length) {
+        const std::string_view line = std::string_view(whole->head).substr(start);
+        whole->fields.add(http::field_id::content_length, line.substr(0, name.size()),
+                          line.substr(name.size() + 2, length.size()));
+    }
+    find_validators(*whole);
+    return whole;
 }
 
 }  // namespace weir::cache

@@ -28,6 +28,13 @@ struct vary_field {
     http::field_id id = http::field_id::unknown;  // of the name
 };
 
+// What of a request selects among stored responses.
+struct request_view {
+    const http::field_list& fields;
+    // Where the route names session cookies: whether the request has one, which is then all that Vary: Cookie means.
+    std::optional<bool> personal = std::nullopt;
+};
+
 struct stored_response {
     stored_response() = default;
     // `fields` and `etag` point into `head`.
@@ -74,20 +81,26 @@ struct stored_response {
 // What a response is made from. `response` is as received from the endpoint; the rest as in stored_response.
 struct response_to_store {
     std::string_view key;
-    const http::request_head& request;
+    request_view request;  // of a GET
     const http::response_head& response;
-    std::vector<http::block_ptr> content;
-    std::uint64_t content_bytes;
-    time_point request_time;
-    time_point response_time;
-    std::chrono::seconds freshness_lifetime;
+    std::vector<http::block_ptr> content{};
+    std::optional<std::uint64_t> content_bytes{};  // nothing: the content arrives, and has not said its length
+    time_point request_time{};
+    time_point response_time{};
+    std::chrono::seconds freshness_lifetime{0};
+    std::uint64_t fill_number = 0;
+    std::span<const std::string> tag_fields{};  // names of the fields whose words are tags
 };
 // Serialises `from`: hop-by-hop fields and those named by Connection, private or no-cache left out, a Date that is
 // missing or cannot be read written as response_time, Age taken into corrected_initial_age, Content-Length written for
-// what may have content. `field_rules`: the route's response_headers; what decides over storing and reuse is taken from
-// the response as it came, but for the validators, which are those that clients get to see. Requires that vary_of gives
-// something (see may_store). Pure.
+// what may have content and has a length. `field_rules`: the route's response_headers; what decides over storing and
+// reuse is taken from the response as it came, but for the validators, which are those that clients get to see. Requires
+// that vary_of gives something (see may_store). Pure.
 std::shared_ptr<const stored_response> make_stored_response(const response_to_store& from,
                                                             std::span<const conf::header_rule> field_rules);
+// `arriving`, made without content, now that the content is whole: with it, and with Content-Length. Pure.
+std::shared_ptr<const stored_response> complete_response(const stored_response& arriving,
+                                                         std::vector<http::block_ptr> content,
+                                                         std::uint64_t content_bytes);
 
 }  // namespace weir::cache

@@ -161,7 +161,7 @@ TEST_CASE("one write takes a hit's first blocks", "[proxy][hit]") {
     const test::request asked;
     const test::response from("Date: Thu, 01 Jan 2026 00:00:00 GMT");
     const auto stored = cache::make_stored_response({.key = "http://example.org/",
-                                                     .request = asked.head(),
+                                                     .request = {asked.head().fields},
                                                      .response = from.head(),
                                                      .content = std::vector<http::block_ptr>(100, block),
                                                      .content_bytes = 300,
