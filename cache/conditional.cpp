@@ -1,5 +1,6 @@
 #include "cache/conditional.hpp"
 
+#include "cache/freshness.hpp"
 #include "proxy/http/date.hpp"
 
 namespace weir::cache {
@@ -33,21 +34,37 @@ std::string_view take_tag(std::string_view& rest) {
     return tag;
 }
 
-bool is_unmodified_since(std::string_view value, const stored_response& stored, time_point now) {
+bool is_unmodified_since(std::string_view value, const selected_response& response, time_point now) {
     const auto since = http::parse_date(value, std::chrono::floor<std::chrono::seconds>(now));
-    return since && stored.last_modified.value_or(stored.date) <= *since;
+    return since && response.last_modified.value_or(response.date) <= *since;
 }
 
 }  // namespace
 
-std::uint16_t evaluate_conditional(const http::request_head& request, const stored_response& stored, time_point now) {
-    if (stored.status != 200) return stored.status;
+selected_response selected(const stored_response& stored) {
+    return {stored.status, stored.etag, stored.last_modified, stored.date};
+}
+
+selected_response selected(const http::response_head& arriving, time_point response_time) {
+    const http::field_list& fields = arriving.fields;
+    selected_response response{arriving.status, {}, std::nullopt, date_of(fields, response_time)};
+    if (fields.count(http::field_id::etag) == 1) response.etag = fields.value(http::field_id::etag);
+    if (fields.count(http::field_id::last_modified) == 1) {
+        response.last_modified = http::parse_date(fields.value(http::field_id::last_modified),
+                                                  std::chrono::floor<std::chrono::seconds>(response_time));
+    }
+    return response;
+}
+
+std::uint16_t evaluate_conditional(const http::request_head& request, const selected_response& response,
+                                   time_point now) {
+    if (response.status != 200) return response.status;
     bool has_none_match = false;
     int since_count = 0;
     std::string_view since;
     for (const http::field_view field : request.fields) {
         if (field.id == http::field_id::if_none_match) {
-            if (etag_matches(field.value, stored.etag)) return 304;
+            if (etag_matches(field.value, response.etag)) return 304;
             has_none_match = true;
         } else if (field.id == http::field_id::if_modified_since) {
             since = field.value;
@@ -55,8 +72,12 @@ std::uint16_t evaluate_conditional(const http::request_head& request, const stor
         }
     }
     // RFC 9110 section 13.1.3: ignored beside If-None-Match, and where it has more than one member.
-    if (has_none_match || since_count != 1) return stored.status;
-    return is_unmodified_since(since, stored, now) ? 304 : stored.status;
+    if (has_none_match || since_count != 1) return response.status;
+    return is_unmodified_since(since, response, now) ? 304 : response.status;
+}
+
+std::uint16_t evaluate_conditional(const http::request_head& request, const stored_response& stored, time_point now) {
+    return evaluate_conditional(request, selected(stored), now);
 }
 
 bool must_forward(const http::field_list& request) {

@@ -1,7 +1,9 @@
-// A client's conditions on a stored response (RFC 9110 section 13.2.2, RFC 9111 section 4.3.2). Pure.
+// A client's conditions on a response (RFC 9110 section 13.2.2, RFC 9111 section 4.3.2). Pure.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "cache/stored_response.hpp"
@@ -9,9 +11,22 @@
 
 namespace weir::cache {
 
-// The status that a GET or HEAD with these fields is answered with from `stored`: the stored status, or 304.
-// If-None-Match first (weak comparison), then If-Modified-Since where the former is absent. Only a stored 200 is ever
-// turned into a 304; If-Match and If-Unmodified-Since are the origin's to judge: see must_forward. Does not allocate.
+// What conditions compare with, of a response that is stored or only arrives. Views into its head.
+struct selected_response {
+    std::uint16_t status = 0;
+    std::string_view etag;  // empty where there is none
+    std::optional<std::chrono::sys_seconds> last_modified;
+    std::chrono::sys_seconds date;  // see date_of
+};
+selected_response selected(const stored_response& stored);
+// Of several validators that contradict each other none is taken.
+selected_response selected(const http::response_head& arriving, time_point response_time);
+
+// The status that a GET or HEAD with these fields is answered with: that of the response, or 304. If-None-Match first
+// (weak comparison), then If-Modified-Since where the former is absent. Only a 200 is ever turned into a 304; If-Match
+// and If-Unmodified-Since are the origin's to judge: see must_forward. Does not allocate.
+std::uint16_t evaluate_conditional(const http::request_head& request, const selected_response& response,
+                                   time_point now);
 std::uint16_t evaluate_conditional(const http::request_head& request, const stored_response& stored, time_point now);
 
 // True for requests that this cache does not answer itself: If-Match, If-Unmodified-Since, and Range until ranges are

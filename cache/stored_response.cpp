@@ -68,11 +68,6 @@ class head_writer {
     std::vector<place> places_;
 };
 
-bool is_ruled(std::string_view name, std::span<const conf::header_rule> rules) {
-    return std::any_of(rules.begin(), rules.end(),
-                       [&](const conf::header_rule& rule) { return http::iequals(rule.name, name); });
-}
-
 void write_date(head_writer& out, const stored_response& stored) {
     char text[http::date_size];
     http::format_date(stored.date, text);
@@ -130,19 +125,24 @@ std::size_t stored_response::memory_bytes() const {
     return bytes;
 }
 
-std::shared_ptr<const stored_response> make_stored_response(const response_to_store& from,
-                                                            std::span<const conf::header_rule> field_rules) {
+bool is_ruled(std::string_view name, std::span<const conf::header_rule> field_rules) {
+    return std::any_of(field_rules.begin(), field_rules.end(),
+                       [&](const conf::header_rule& rule) { return http::iequals(rule.name, name); });
+}
+
+std::shared_ptr<stored_response> make_stored_response(const response_to_store& from,
+                                                      std::span<const conf::header_rule> field_rules) {
     const http::field_list& fields = from.response.fields;
     auto stored = std::make_shared<stored_response>();
     stored->key = from.key;
-    auto vary = vary_of(fields, from.request);
+    auto vary = from.vary ? *from.vary : vary_of(fields, from.request);
     assert(vary && "may_store refuses a Vary that selects nothing");
     if (vary) stored->vary = std::move(*vary);
 
     stored->status = from.response.status;
     stored->content = from.content;  // a copy takes just the room it needs
     stored->content_bytes = from.content_bytes.value_or(0);
-    stored->control = response_control(fields);
+    stored->control = from.control ? *from.control : response_control(fields);
     stored->request_time = from.request_time;
     stored->response_time = from.response_time;
     stored->date = date_of(fields, from.response_time);

@@ -9,6 +9,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "cache/cache_control.hpp"
@@ -90,14 +91,22 @@ struct response_to_store {
     std::chrono::seconds freshness_lifetime{0};
     std::uint64_t fill_number = 0;
     std::span<const std::string> tag_fields{};  // names of the fields whose words are tags
+    // What the origin said, where `response` does not tell any more because the route's rules wrote over it: see
+    // freshen. Null: as `response` and `request` have it.
+    const cache_control* control = nullptr;
+    const std::vector<vary_field>* vary = nullptr;
 };
 // Serialises `from`: hop-by-hop fields and those named by Connection, private or no-cache left out, a Date that is
 // missing or cannot be read written as response_time, Age taken into corrected_initial_age, Content-Length written for
 // what may have content and has a length. `field_rules`: the route's response_headers; what decides over storing and
-// reuse is taken from the response as it came, but for the validators, which are those that clients get to see. Requires
-// that vary_of gives something (see may_store). Pure.
-std::shared_ptr<const stored_response> make_stored_response(const response_to_store& from,
-                                                            std::span<const conf::header_rule> field_rules);
+// reuse is taken from the response as it came, but for the validators, which are those that clients get to see.
+// Requires that vary_of gives something (see may_store). Pure.
+std::shared_ptr<stored_response> make_stored_response(const response_to_store& from,
+                                                      std::span<const conf::header_rule> field_rules);
+
+// True where one of the rules sets or removes fields of this name.
+bool is_ruled(std::string_view name, std::span<const conf::header_rule> field_rules);
+
 // `arriving`, made without content, now that the content is whole: with it, and with Content-Length. Pure.
 std::shared_ptr<const stored_response> complete_response(const stored_response& arriving,
                                                          std::vector<http::block_ptr> content,

@@ -116,6 +116,28 @@ TEST_CASE("the origin judges If-Match, If-Unmodified-Since and Range", "[cache][
     CHECK_FALSE(must_forward(test::request("If-None-Match: \"a\"\nIf-Modified-Since: x\nIf-Range: \"a\"").fields()));
 }
 
+TEST_CASE("a response that only arrives is judged like a stored one", "[cache][conditional][rfc9111-4.3.2]") {
+    const std::string fields = "Date: " + http_date() + "\nETag: \"a\"\nLast-Modified: " + http_date(-100s);
+    const auto arriving = [&](const std::string& asked, int status = 200, const std::string& extra = "") {
+        const test::response answer(fields + extra, status);
+        return evaluate_conditional(test::request(asked).head(), selected(answer.head(), test::start), test::at(10s));
+    };
+    CHECK(arriving("") == 200);
+    CHECK(arriving("If-None-Match: \"b\", W/\"a\"") == 304);
+    CHECK(arriving("If-None-Match: \"b\"") == 200);
+    CHECK(arriving("If-Modified-Since: " + http_date(-100s)) == 304);
+    CHECK(arriving("If-Modified-Since: " + http_date(-101s)) == 200);
+    CHECK(arriving("If-None-Match: \"b\"\nIf-Modified-Since: " + http_date(0s)) == 200);
+    CHECK(arriving("If-None-Match: \"a\"", 404) == 404);
+    CHECK(arriving("If-None-Match: \"a\"", 200, "\nETag: \"b\"") == 200);
+    // Without Last-Modified: Date, or the time of receipt.
+    const test::response plain("");
+    CHECK(evaluate_conditional(test::request("If-Modified-Since: " + http_date(0s)).head(),
+                               selected(plain.head(), test::start), test::at(10s)) == 304);
+    CHECK(evaluate_conditional(test::request("If-Modified-Since: " + http_date(-1s)).head(),
+                               selected(plain.head(), test::start), test::at(10s)) == 200);
+}
+
 TEST_CASE("a 304 carries no description of content it does not have", "[cache][conditional][rfc9110-15.4.5]") {
     const test::response whole(
         "Date: x\nETag: \"a\"\nVary: Accept\nCache-Control: max-age=1\nExpires: 0\nContent-Location: /a\n"

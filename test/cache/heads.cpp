@@ -53,8 +53,14 @@ std::shared_ptr<const cache::stored_response> make_stored(const stored_parts& pa
         std::copy(parts.content.begin(), parts.content.end(), content.back()->data());
         content.back()->grow(static_cast<std::uint32_t>(parts.content.size()));
     }
-    return cache::make_stored_response({parts.key, {asked.head().fields}, answer.head(), content, parts.content.size(),
-                                        parts.response_time, parts.response_time, parts.freshness_lifetime},
+    return cache::make_stored_response({parts.key,
+                                        {asked.head().fields},
+                                        answer.head(),
+                                        content,
+                                        parts.content.size(),
+                                        parts.response_time,
+                                        parts.response_time,
+                                        parts.freshness_lifetime},
                                        parts.rules);
 }
 
