@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "cache/key.hpp"
 #include "proxy/http/fields.hpp"
 #include "proxy/http/framing.hpp"
 
@@ -42,8 +43,48 @@ void append_request_start(wall_time received, std::string& out) {
     out += "\r\n";
 }
 
+template <std::size_t Size>
+bool is_any(std::string_view name, const std::string_view (&names)[Size]) {
+    return std::any_of(std::begin(names), std::end(names),
+                       [name](std::string_view each) { return http::iequals(each, name); });
+}
+
+// Read by frameworks and their proxy middleware in place of the request line, Host and scheme. X-Forwarded-* and
+// Forwarded end at weir anyway.
+constexpr std::string_view target_switches[] = {
+    "X-Original-URL",       "X-Original-URI", "X-Rewrite-URL",   "X-Original-Host", "X-Host",
+    "X-HTTP-Host-Override", "X-Script-Name",  "X-Path-Info",     "X-Scheme",        "X-URL-Scheme",
+    "X-VHM-Host",           "X-VHM-Root",     "Front-End-Https", "X-Forwarded"};
+constexpr std::string_view method_switches[] = {"X-HTTP-Method", "X-HTTP-Method-Override", "X-Method-Override"};
+
+// What an application may reflect or be switched by, and a cached route's key does not know.
+bool is_unkeyed_input(http::field_view field, const outgoing_request& from) {
+    // Beast's table has none of them.
+    if (field.id != http::field_id::unknown || !from.route.cache) return false;
+    if (!is_any(field.name, target_switches) &&
+        !(http::is_safe(from.request.method) && is_any(field.name, method_switches)))
+        return false;
+    const std::vector<std::string>& keyed = from.route.cache->key.headers;
+    return std::none_of(keyed.begin(), keyed.end(),
+                        [&](const std::string& name) { return http::iequals(name, field.name); });
+}
+
+// What asks for less than a response that can be stored.
+bool narrows_response(http::field_view field) {
+    switch (field.id) {
+        case http::field_id::range:
+        case http::field_id::if_range:
+        case http::field_id::if_none_match:
+        case http::field_id::if_modified_since:
+            return true;
+        default:
+            return false;
+    }
+}
+
 bool is_forwarded(http::field_view field, const http::connection_options& connection, const outgoing_request& from) {
     if (field.id == http::field_id::host || field.id == http::field_id::expect) return false;
+    if (is_unkeyed_input(field, from) || (from.may_store && narrows_response(field))) return false;
     return !http::is_hop_by_hop(field) && !http::tells_of_client(field) && !http::has_underscore(field.name) &&
            !connection.names(field) && !has_rule_for(from.route.request_headers, field.name);
 }
@@ -55,8 +96,7 @@ bool begins_with_segments(std::string_view path, std::string_view prefix) {
 
 // As received, but the normalised path where the raw one would escape the rewrite: the prefix that the route matched
 // written in another way (/%61pp/x), or dot segments, which the endpoint would apply to what `add` puts in front.
-std::string rewritable_target(const outgoing_request& from) {
-    const std::string_view target = from.request.target;
+std::string rewritable_target(const outgoing_request& from, std::string_view target) {
     const std::size_t query = std::min(target.find('?'), target.size());
     const std::string_view path = target.substr(0, query);
     const std::string_view strip = from.route.rewrite->strip;
@@ -64,6 +104,20 @@ std::string rewritable_target(const outgoing_request& from) {
     if (!dots && (begins_with_segments(path, strip) || !begins_with_segments(from.path, strip)))
         return std::string(target);
     return std::string(from.path).append(target.substr(query));
+}
+
+void append_target(const outgoing_request& from, std::string& out) {
+    const std::string_view target = from.request.target;
+    const bool keyed = from.may_store && from.route.cache;
+    if (from.route.rewrite && target != "*") {
+        std::string known;
+        if (keyed) cache::append_keyed_target(target, from.route.cache->key, known);
+        append_rewritten_target(rewritable_target(from, keyed ? known : target), *from.route.rewrite, from.client, out);
+    } else if (keyed) {
+        cache::append_keyed_target(target, from.route.cache->key, out);
+    } else {
+        out += target;
+    }
 }
 
 // The fields that tell of the client; a rule of the route goes before any of them.
@@ -137,11 +191,7 @@ void compose_request(const outgoing_request& from, const balancer::endpoint& to,
     out.clear();
     out += request.method_text;
     out += ' ';
-    if (from.route.rewrite && request.target != "*") {
-        append_rewritten_target(rewritable_target(from), *from.route.rewrite, from.client, out);
-    } else {
-        out += request.target;
-    }
+    append_target(from, out);
     out += " HTTP/1.1\r\n";
 
     if (!has_rule_for(from.route.request_headers, "Host")) append_host(from, to, out);
@@ -156,6 +206,7 @@ void compose_request(const outgoing_request& from, const balancer::endpoint& to,
         }
     }
     append_rules(from.route.request_headers, out);
+    out += from.validators;
 
     append_client_fields(from, out);
     http::append_field("Via", request.version == 10 ? "1.0 weir" : "1.1 weir", out);

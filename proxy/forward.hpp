@@ -35,8 +35,15 @@ struct outgoing_request {
     bool pass_expect = false;   // buffering.request is off: the endpoint answers Expect
     bool pass_upgrade = false;  // to websocket
     bool keep_alive = true;     // false: the endpoint is told to close after it
+    // The response may be stored: the endpoint gets the target that the route's key has, and nothing that would make
+    // the response one to this client's copy or part of it (Range, If-Range, If-None-Match, If-Modified-Since).
+    bool may_store = false;
+    std::string_view validators{};  // lines of the cache's own condition, each with its CRLF
 };
-// Writes the whole head to `out`, which is cleared first.
+// Writes the whole head to `out`, which is cleared first. On a route with a cache, fields that switch what an
+// application does or takes itself for, and that nobody but a client set, end here unless the route's key has them:
+// X-Original-URL, X-Rewrite-URL, X-Host and such, and on safe methods X-HTTP-Method-Override and its like. What an
+// endpoint makes of them would be stored for those who did not send them.
 void compose_request(const outgoing_request& from, const balancer::endpoint& to, std::string& out);
 
 // Appends the fields of `response` that go to the client, after the route's rules, with Date added at `now` when

@@ -35,6 +35,9 @@ struct circumstances {
     bool pass_expect = false;
     bool pass_upgrade = false;
     bool keep_alive = true;
+    std::optional<conf::route_cache_settings> cache = conf::route_cache_settings{};
+    bool may_store = false;
+    std::string validators{};
 };
 
 std::string compose(const std::string& head, const circumstances& c = {}) {
@@ -44,6 +47,7 @@ std::string compose(const std::string& head, const circumstances& c = {}) {
     conf::route_settings route;
     route.request_headers = c.rules;
     route.rewrite = c.rewrite;
+    route.cache = c.cache;
     const http::forwarded_client client{.address = boost::asio::ip::make_address(c.peer),
                                         .scheme = "http",
                                         .host = from.head.host,
@@ -59,7 +63,9 @@ std::string compose(const std::string& head, const circumstances& c = {}) {
                                .content_length = c.content_length,
                                .pass_expect = c.pass_expect,
                                .pass_upgrade = c.pass_upgrade,
-                               .keep_alive = c.keep_alive};
+                               .keep_alive = c.keep_alive,
+                               .may_store = c.may_store,
+                               .validators = c.validators};
     std::string text = "left from the request before";
     compose_request(out, balancer::endpoint(0, make_address(c.endpoint)), text);
     // What we send has to be beyond doubt to ourselves.
@@ -336,6 +342,78 @@ TEST_CASE("Max-Forwards is counted down where it is heeded", "[proxy][forward][r
     REQUIRE(asked.error == http::head_error::none);
     CHECK(max_forwards(asked.head) == (heeded < 0 ? std::optional<std::uint64_t>() : heeded));
     CHECK(all(compose(head), "Max-Forwards") == value_list{sent});
+}
+
+const std::vector<std::string> target_switches = {
+    "X-Original-URL",       "X-Original-URI",   "x-rewrite-url",     "X-Original-Host", "X-Host",
+    "X-HTTP-Host-Override", "X-Script-Name",    "X-Path-Info",       "X-Scheme",        "X-Url-Scheme",
+    "X-Vhm-Host",           "X-VHM-Root",       "Front-End-HTTPS",   "X-Forwarded",     "X-Forwarded-Server",
+    "X-Forwarded-Scheme",   "X-Forwarded-Port", "X-Forwarded-Prefix"};
+const std::vector<std::string> method_switches = {"X-HTTP-Method", "X-HTTP-Method-Override", "x-method-override"};
+
+TEST_CASE("what no key knows cannot switch an application on a cached route", "[proxy][forward][cache][security]") {
+    for (const std::string& name : target_switches) {
+        CAPTURE(name);
+        CHECK(all(compose_with(name + ": evil\r\n"), name).empty());
+        CHECK(all(compose_with(name + ": evil\r\n", {.may_store = true}), name).empty());
+        CHECK(all(compose("POST / HTTP/1.1\r\nHost: a\r\n" + name + ": evil\r\n\r\n"), name).empty());
+    }
+    for (const std::string& name : method_switches) {
+        CAPTURE(name);
+        for (const std::string method : {"GET", "HEAD", "OPTIONS"})
+            CHECK(all(compose(method + " / HTTP/1.1\r\nHost: a\r\n" + name + ": PUT\r\n\r\n"), name).empty());
+    }
+}
+
+TEST_CASE("an application is switched where nothing is stored of it", "[proxy][forward][cache]") {
+    for (const std::string& name : method_switches) {
+        CAPTURE(name);
+        CHECK(all(compose("POST / HTTP/1.1\r\nHost: a\r\n" + name + ": PATCH\r\n\r\n"), name) == value_list{"PATCH"});
+        CHECK(all(compose_with(name + ": PUT\r\n", {.cache = std::nullopt}), name) == value_list{"PUT"});
+    }
+    CHECK(all(compose_with("X-Original-URL: /a\r\n", {.cache = std::nullopt}), "X-Original-URL") == value_list{"/a"});
+}
+
+TEST_CASE("what the route's key has is forwarded", "[proxy][forward][cache]") {
+    conf::route_cache_settings keyed;
+    keyed.key.headers = {"x-http-method-override", "x-script-name"};
+    const auto sent = compose_with("X-Script-Name: /a\r\nX-HTTP-Method-Override: GET\r\nX-Scheme: ftp\r\n",
+                                   {.cache = keyed, .may_store = true});
+    CHECK(all(sent, "X-Script-Name") == value_list{"/a"});
+    CHECK(all(sent, "X-HTTP-Method-Override") == value_list{"GET"});
+    CHECK(all(sent, "X-Scheme").empty());
+}
+
+TEST_CASE("a route may set what a client may not", "[proxy][forward][cache][rules]") {
+    const auto sent = compose_with("X-Script-Name: /evil\r\n", {.rules = {{"X-Script-Name", "/app"}}});
+    CHECK(all(sent, "X-Script-Name") == value_list{"/app"});
+}
+
+TEST_CASE("for a response that may be stored the endpoint gets the target of the key", "[proxy][forward][cache]") {
+    conf::route_cache_settings keyed;
+    keyed.key.ignore_query = {"utm_*"};
+    const std::string head = "GET /app/a?utm_x=1&b=2 HTTP/1.1\r\nHost: a\r\n\r\n";
+    CHECK(compose(head, {.cache = keyed, .may_store = true}).starts_with("GET /app/a?b=2 HTTP/1.1\r\n"));
+    CHECK(compose(head, {.cache = keyed}).starts_with("GET /app/a?utm_x=1&b=2 HTTP/1.1\r\n"));
+    CHECK(compose(head, {.may_store = true}).starts_with("GET /app/a?utm_x=1&b=2 HTTP/1.1\r\n"));
+    CHECK(compose(head, {.rewrite = {{"/app", "/to"}}, .path = "/app/a", .cache = keyed, .may_store = true})
+              .starts_with("GET /to/a?b=2 HTTP/1.1\r\n"));
+    CHECK(compose("GET /%61pp/a?utm_x=1&b=2 HTTP/1.1\r\nHost: a\r\n\r\n",
+                  {.rewrite = {{"/app", "/to"}}, .path = "/app/a", .cache = keyed, .may_store = true})
+              .starts_with("GET /to/a?b=2 HTTP/1.1\r\n"));
+}
+
+TEST_CASE("for a response that may be stored the cache's conditions replace the client's",
+          "[proxy][forward][cache][rfc9111-4.3.1]") {
+    const std::string narrow =
+        "Range: bytes=0-1\r\nIf-Range: \"a\"\r\nIf-None-Match: \"a\"\r\n"
+        "If-Modified-Since: Thu, 01 Jan 2026 00:00:00 GMT\r\n";
+    const auto fill = compose_with(narrow, {.may_store = true, .validators = "If-None-Match: \"b\"\r\n"});
+    CHECK(all(fill, "If-None-Match") == value_list{"\"b\""});
+    for (const char* name : {"Range", "If-Range", "If-Modified-Since"}) CHECK(all(fill, name).empty());
+    const auto passed = compose_with(narrow);
+    CHECK(all(passed, "If-None-Match") == value_list{"\"a\""});
+    for (const char* name : {"Range", "If-Range", "If-Modified-Since"}) CHECK(all(passed, name).size() == 1);
 }
 
 TEST_CASE("a target is rewritten by whole segments", "[proxy][forward][rewrite]") {
