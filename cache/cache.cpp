@@ -1,7 +1,10 @@
 #include "cache/cache.hpp"
 
+#include <algorithm>
+
 #include "cache/conditional.hpp"
 #include "cache/freshness.hpp"
+#include "cache/personal.hpp"
 
 namespace weir::cache {
 
@@ -25,44 +28,173 @@ std::string_view text(forwarded reason) {
     return "";
 }
 
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+// The longest that a refresh keeps others from trying; it ends earlier by itself.
+constexpr seconds refresh_guard{10};
+constexpr milliseconds first_backoff{1'000};
+constexpr unsigned most_backoff_doublings = 6;
+constexpr seconds longest_backoff{60};
+
+std::int64_t to_ms(time_point t) {
+    return t.time_since_epoch().count();
+}
+
+// True for one caller at a time.
+bool takes_refresh(const stored_response& stored, time_point now) {
+    std::int64_t next = stored.use.next_refresh_ms.load(std::memory_order_relaxed);
+    return next <= to_ms(now) && stored.use.next_refresh_ms.compare_exchange_strong(next, to_ms(now + refresh_guard),
+                                                                                    std::memory_order_relaxed);
+}
+
+bool backs_off(const stored_response& stored, time_point now) {
+    return stored.use.failures.load(std::memory_order_relaxed) > 0 &&
+           stored.use.next_refresh_ms.load(std::memory_order_relaxed) > to_ms(now);
+}
+
+bool has_directives(const http::field_list& request) {
+    return request.has(http::field_id::cache_control) || request.has(http::field_id::pragma);
+}
+
+// RFC 9111 section 5.2.1.5.
+bool forbids_storing(const http::field_list& request) {
+    return request.has(http::field_id::cache_control) && request_control(request).no_store;
+}
+
+// Who has a found response, decides: fresh, stale but usable, or to be validated.
+void judge_found(lookup_result& result, const http::request_head& request, const conf::route_cache_settings& rules,
+                 time_point now) {
+    const stored_response& stored = *result.response;
+    result.age = current_age(stored, now);
+    result.ttl = stored.freshness_lifetime - result.age;
+    const bool fresh = is_fresh(stored, result.age);
+    if (rules.client_directives == conf::directives_policy::honour && has_directives(request.fields)) {
+        const bool satisfied = satisfies(request_control(request.fields), stored, result.age);
+        if (!satisfied) {
+            result.what = outcome::stale;
+            result.why = fresh ? forwarded::request : forwarded::stale;
+            return;
+        }
+        if (!fresh) {
+            result.what = outcome::stale_usable;
+            result.why = forwarded::stale;
+            result.detail = "max-stale";
+            return;
+        }
+    }
+    if (fresh && !stored.use.soft_purged.load(std::memory_order_relaxed)) {
+        result.what = outcome::fresh;
+        return;
+    }
+    result.why = forwarded::stale;
+    if (fresh) {
+        // A soft purge asks for a newer one; the RFC lets this one be used for as long as it says.
+        result.what = outcome::stale_usable;
+        result.detail = "soft-purge";
+        result.refreshes = takes_refresh(stored, now);
+        result.ttl = seconds{0};
+    } else if (usable_while_revalidating(stored, result.age, rules.stale)) {
+        result.what = outcome::stale_usable;
+        result.detail = "stale-while-revalidate";
+        result.refreshes = takes_refresh(stored, now);
+    } else if (backs_off(stored, now) && usable_on_error(stored, result.age, rules.stale)) {
+        result.what = outcome::stale_usable;
+        result.detail = "stale-if-error";
+    } else {
+        result.what = outcome::stale;
+    }
+}
+
+}  // namespace
+
 cache::cache(const conf::cache_settings& settings)
     : enabled_(settings.memory_bytes.has_value()),
       max_response_bytes_(settings.max_response_bytes),
+      uncacheable_memory_ms_(settings.uncacheable_memory.value_or(milliseconds(0)).count()),
       store_(settings.memory_bytes.value_or(0), settings.max_variants, settings.eviction, purges_) {}
 
 void cache::apply(const conf::cache_settings& settings) {
     enabled_ = settings.memory_bytes.has_value();
     max_response_bytes_ = settings.max_response_bytes;
+    uncacheable_memory_ms_ = settings.uncacheable_memory.value_or(milliseconds(0)).count();
     store_.set_max_variants(settings.max_variants);
     store_.set_limit(settings.memory_bytes.value_or(0));
 }
 
-lookup_result cache::lookup(const http::request_head& request, std::string_view key, bool enabled, time_point now) {
-    if (!enabled || !this->enabled()) return {outcome::pass, forwarded::bypass};
+lookup_result cache::lookup(const http::request_head& request, std::string_view key,
+                            const conf::route_cache_settings* rules, time_point now) {
+    if (!rules || !enabled()) return {outcome::pass, forwarded::bypass};
     if (!may_use_cache(request)) {
         const bool by_method = request.method != http::verb::get && request.method != http::verb::head;
         return {outcome::pass, by_method ? forwarded::method : forwarded::request};
     }
-    if (must_forward(request.fields)) return {outcome::pass, forwarded::request};
+    if (bypasses(request.fields, rules->bypass)) return {outcome::pass, forwarded::bypass, "bypass"};
+    if (must_forward(request.fields)) return {outcome::pass, forwarded::request, "precondition"};
 
-    memory_store::found found = store_.get(key, {request.fields});
-    if (!found.response) return {outcome::miss, found.other_variant ? forwarded::vary_miss : forwarded::uri_miss};
     lookup_result result;
-    result.age = current_age(*found.response, now);
-    result.ttl = found.response->freshness_lifetime - result.age;
-    const bool is_fresh = result.ttl > std::chrono::seconds{0};  // section 4.2
-    result.what = is_fresh ? outcome::fresh : outcome::stale;
-    result.why = is_fresh ? forwarded::none : forwarded::stale;
-    result.response = std::move(found.response);
+    std::optional<bool> personal;
+    if (!rules->session_cookies.empty()) {
+        personal = has_any_cookie(request.fields, rules->session_cookies);
+        result.personal = *personal;
+    }
+    result.fill_number = purges_.now();
+    memory_store::found found = store_.get(key, {request.fields, personal});
+    if (found.response && (!result.personal || found.response->control.is_public)) {
+        result.response = std::move(found.response);
+        judge_found(result, request, *rules, now);
+    } else if (result.personal) {
+        result.why = forwarded::bypass;
+        result.detail = "session-cookie";
+    } else {
+        result.what = outcome::miss;
+        result.why = found.other_variant ? forwarded::vary_miss : forwarded::uri_miss;
+        result.sibling = std::move(found.sibling);
+    }
+    const bool is_get = request.method == http::verb::get;
+    const bool has_range = request.fields.has(http::field_id::range);
+    if (result.what == outcome::miss && !is_get) {
+        result.what = outcome::pass;  // what comes has no content to keep
+    } else if (result.what == outcome::miss && has_range && rules->ranges == conf::range_policy::pass) {
+        result.what = outcome::pass;
+        result.detail = "range";
+    } else if (result.what == outcome::miss && keys_.is_uncacheable(key, now)) {
+        // It is asked for as the client wants it, and stored should it have become storable.
+        result.what = outcome::pass;
+        result.detail = "uncacheable";
+    }
+    result.may_store = is_get;
+    // What is likely to be for this request alone is not waited for.
+    result.may_collapse = is_get && (result.what == outcome::miss || result.what == outcome::stale) &&
+                          !request.fields.has(http::field_id::authorization) && !forbids_storing(request.fields);
     return result;
 }
 
 void cache::store(std::shared_ptr<const stored_response> response) {
-    if (enabled()) store_.put(std::move(response));
+    keys_.forget_uncacheable(response->key);
+    store_.put(std::move(response));
 }
 
-void cache::invalidate(std::string_view key) {
+void cache::drop(std::string_view key) {
     store_.erase(key);
+}
+
+void cache::refresh_failed(const stored_response& response, time_point now) {
+    const std::uint32_t failures = response.use.failures.fetch_add(1, std::memory_order_relaxed);
+    const auto pause =
+        std::min<milliseconds>(first_backoff * (1 << std::min(failures, most_backoff_doublings)), longest_backoff);
+    response.use.next_refresh_ms.store(to_ms(now + pause), std::memory_order_relaxed);
+}
+
+void cache::note_uncacheable(std::string_view key, time_point now) {
+    const milliseconds memory(uncacheable_memory_ms_.load(std::memory_order_relaxed));
+    if (memory.count() > 0) keys_.note_uncacheable(key, now + memory);
+}
+
+bool cache::sweep() {
+    return store_.sweep();
 }
 
 bool cache::enabled() const {

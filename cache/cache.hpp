@@ -8,7 +8,9 @@
 #include <optional>
 #include <string_view>
 
+#include "cache/key_memory.hpp"
 #include "cache/memory_store.hpp"
+#include "cache/purge.hpp"
 #include "cache/storability.hpp"
 #include "cache/stored_response.hpp"
 #include "conf/settings.hpp"
@@ -17,10 +19,11 @@
 namespace weir::cache {
 
 enum class outcome : std::uint8_t {
-    fresh,  // answer with `response`
-    stale,  // `response` is there but may not be used as it is: forward (validation comes with the cache issue)
-    miss,   // forward; the response may be stored
-    pass    // forward; neither looked up nor stored
+    fresh,         // answer with `response`
+    stale_usable,  // answer with `response` too (RFC 5861); `refreshes` says whether to ask an endpoint behind it
+    stale,         // `response` is to be validated
+    miss,          // nothing is there; the response may be stored
+    pass           // forward the request as it is
 };
 
 // Why a request was forwarded (RFC 9211 section 2.2).
@@ -30,9 +33,17 @@ std::string_view text(forwarded reason);
 struct lookup_result {
     outcome what = outcome::pass;
     forwarded why = forwarded::none;
-    std::shared_ptr<const stored_response> response{};  // of fresh and stale
-    std::chrono::seconds age{0};                        // its current age
-    std::chrono::seconds ttl{0};                        // what is left of its freshness; negative when stale
+    std::string_view detail{};                          // more of the reason, a word; static
+    std::shared_ptr<const stored_response> response{};  // of fresh, stale_usable and stale
+    // Of a miss: one of the same key that the request does not select, where there is one.
+    std::shared_ptr<const stored_response> sibling{};
+    std::chrono::seconds age{0};    // of `response`: its current age
+    std::chrono::seconds ttl{0};    // what is left of its freshness; negative when stale
+    bool refreshes = false;         // of stale_usable: the caller is the one that refreshes it
+    bool personal = false;          // the request has a session cookie that the route names
+    bool may_store = false;         // the response to this request may be stored, also where the outcome is pass
+    bool may_collapse = false;      // the request may wait for another's response
+    std::uint64_t fill_number = 0;  // see purge_log; of what may be stored
 };
 
 class cache {
@@ -42,13 +53,26 @@ class cache {
     // New bounds after a reload. The control thread.
     void apply(const conf::cache_settings& settings);
 
-    // Any thread; does not allocate. `enabled`: the route caches. `key` as written by make_key.
-    lookup_result lookup(const http::request_head& request, std::string_view key, bool enabled, time_point now);
+    // Any thread; does not allocate. `rules`: of the request's route, null where it does not cache. `key` as written by
+    // make_key. Of all callers that find a response stale but usable, one at a time is told to refresh it.
+    lookup_result lookup(const http::request_head& request, std::string_view key,
+                         const conf::route_cache_settings* rules, time_point now);
 
-    // Any thread.
+    // Any thread. Unless it was purged since its fill began.
     void store(std::shared_ptr<const stored_response> response);
-    // After a successful unsafe method (RFC 9111 section 4.4): every variant under `key`.
-    void invalidate(std::string_view key);
+    // Every variant under `key`, at once: a newer response is there which is not stored.
+    void drop(std::string_view key);
+    // The request for it was not answered, or with an error: until it has waited a little (1 s, and twice as long each
+    // time in a row, up to a minute), nobody asks for it in vain who may use it as it is. Any thread.
+    static void refresh_failed(const stored_response& response, time_point now);
+    // The response to a fill could not be stored: requests for its key do not wait for each other for a while.
+    void note_uncacheable(std::string_view key, time_point now);
+
+    purge_log& purges() { return purges_; }
+    key_memory& keys() { return keys_; }
+    // Drops some of the responses that were purged, in 100 us or so; true while there are more to look at. One thread
+    // at a time; to be called now and then anyway.
+    bool sweep();
 
     bool enabled() const;
     std::uint64_t max_response_bytes() const;
@@ -57,7 +81,9 @@ class cache {
   private:
     std::atomic<bool> enabled_;
     std::atomic<std::uint64_t> max_response_bytes_;
+    std::atomic<std::int64_t> uncacheable_memory_ms_;  // 0: off
     purge_log purges_;
+    key_memory keys_;
     memory_store store_;
 };
 

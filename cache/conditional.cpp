@@ -85,7 +85,6 @@ bool must_forward(const http::field_list& request) {
         switch (field.id) {
             case http::field_id::if_match:
             case http::field_id::if_unmodified_since:
-            case http::field_id::range:
                 return true;
             default:
                 break;

@@ -29,8 +29,7 @@ std::uint16_t evaluate_conditional(const http::request_head& request, const sele
                                    time_point now);
 std::uint16_t evaluate_conditional(const http::request_head& request, const stored_response& stored, time_point now);
 
-// True for requests that this cache does not answer itself: If-Match, If-Unmodified-Since, and Range until ranges are
-// built.
+// True for requests that this cache does not answer itself: If-Match and If-Unmodified-Since.
 bool must_forward(const http::field_list& request);
 
 // True when `tag` is in `list` (an If-None-Match value, or *) by weak comparison (RFC 9110 section 8.8.3.2). * matches

@@ -147,6 +147,10 @@ bool usable_on_error(const stored_response& response, seconds age, const conf::s
     return is_within(stale_windows_of(response.control, rules).if_error, response, age);
 }
 
+bool counts_as_error(std::uint16_t status) {
+    return status == 500 || status == 502 || status == 503 || status == 504;
+}
+
 bool satisfies(const cache_control& request, const stored_response& response, seconds age) {
     if (request.no_cache) return false;
     if (request.max_age && age > *request.max_age) return false;

@@ -56,6 +56,9 @@ bool usable_while_revalidating(const stored_response& response, std::chrono::sec
                                const conf::stale_settings& rules);
 bool usable_on_error(const stored_response& response, std::chrono::seconds age, const conf::stale_settings& rules);
 
+// Whether a response with this status is an error that a stale one may stand in for (RFC 5861 section 4).
+bool counts_as_error(std::uint16_t status);
+
 // May the response be used without validation for a request with these directives, on a route that honours them
 // (section 5.2.1: no-cache, max-age, min-fresh, max-stale)? A request without any of them may use what is fresh.
 bool satisfies(const cache_control& request, const stored_response& response, std::chrono::seconds age);

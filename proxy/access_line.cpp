@@ -28,6 +28,12 @@ std::string_view cache_word(cache_metric outcome) {
             return "hit";
         case cache_metric::stale:
             return "stale";
+        case cache_metric::validated:
+            return "validated";
+        case cache_metric::expired:
+            return "expired";
+        case cache_metric::collapsed:
+            return "collapsed";
         case cache_metric::miss:
             return "miss";
         case cache_metric::pass:

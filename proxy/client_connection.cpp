@@ -13,6 +13,8 @@
 #include "proxy/http/framing.hpp"
 #include "proxy/http/target.hpp"
 #include "proxy/log.hpp"
+#include "proxy/refresh.hpp"
+#include "proxy/wall_time.hpp"
 #include "proxy/worker.hpp"
 
 namespace weir::proxy {
@@ -27,12 +29,6 @@ constexpr std::uint32_t room_behind_head = 8 * 1024;
 constexpr std::chrono::seconds linger_pause{5};                // it was sending content
 constexpr std::chrono::milliseconds short_linger_pause{1000};  // it may have sent another request
 constexpr std::chrono::seconds linger_limit{30};
-
-wall_time coarse_wall_now() {
-    timespec t;
-    ::clock_gettime(CLOCK_REALTIME_COARSE, &t);
-    return wall_time(std::chrono::seconds(t.tv_sec) + std::chrono::milliseconds(t.tv_nsec / 1'000'000));
-}
 
 }  // namespace
 
@@ -207,20 +203,23 @@ client_connection::step client_connection::handle_request() {
         c.head.content_length > config.settings.client.max_content_bytes.value_or(UINT64_MAX)) {
         return refuse(cause::content_too_large);
     }
-    static const conf::key_settings everything;
-    const conf::key_settings& keyed = via->settings->cache ? via->settings->cache->key : everything;
-    cache::make_key(from.scheme, c.host, c.head.target, keyed, c.head.fields, c.key);
-    cache::lookup_result found = worker_.cache().lookup(c.head, c.key, via->caches, coarse_wall_now());
-    if (found.what == cache::outcome::fresh && !cache::must_forward(c.head.fields)) return answer_fresh(*via, found);
-    const bool lacks = found.what == cache::outcome::miss || found.what == cache::outcome::stale;
-    if (lacks && cache::only_if_cached(c.head.fields)) return refuse(cause::only_if_cached);
+    const conf::route_cache_settings* const rules = via->caches ? &*via->settings->cache : nullptr;
+    cache::make_key(from.scheme, c.host, c.head.target, rules ? rules->key : conf::key_settings(), c.head.fields,
+                    c.key);
+    cache::lookup_result found = worker_.cache().lookup(c.head, c.key, rules, coarse_wall_now());
+    const bool usable = found.what == cache::outcome::fresh || found.what == cache::outcome::stale_usable;
+    if (found.refreshes) begin_refresh(worker_, c, peer_, *via, found);
+    if (usable && !c.head.fields.has(http::field_id::range)) return answer_hit(*via, found);
+    const bool reads = c.head.method == http::verb::get || c.head.method == http::verb::head;
+    if (!usable && rules && reads && cache::only_if_cached(c.head.fields)) return refuse(cause::only_if_cached);
     return start_exchange(*via, std::move(found));
 }
 
 // The path that must be quick: no coroutine, no allocation, one gathered write. What the kernel does not take at once
 // is finished by a coroutine.
-client_connection::step client_connection::answer_fresh(const route& via, const cache::lookup_result& found) {
+client_connection::step client_connection::answer_hit(const route& via, const cache::lookup_result& found) {
     keep_alive_ = keep_alive_ && content_.at_end() && !worker_.draining();
+    const bool is_fresh = found.what == cache::outcome::fresh;
     const bool cache_status = via.settings->cache->cache_status;
     hit_response hit(context_->head, found, cache_status, keep_alive_, coarse_wall_now(), context_->out);
 
@@ -230,8 +229,8 @@ client_connection::step client_connection::answer_fresh(const route& via, const 
                            .why = cause::none,
                            .endpoint = nullptr,
                            .upstream_duration = std::nullopt,
-                           .cache = cache_metric::hit,
-                           .cache_detail = {}};
+                           .cache = is_fresh ? cache_metric::hit : cache_metric::stale,
+                           .cache_detail = found.detail};
     if (written.status == io_status::error) {
         report.why = cause::client_left;
         record(report, &via);

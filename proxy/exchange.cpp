@@ -3,14 +3,48 @@
 #include <array>
 
 #include "balancer/affinity.hpp"
+#include "cache/conditional.hpp"
 #include "cache/freshness.hpp"
-#include "cache/key.hpp"
 #include "proxy/finally.hpp"
 #include "proxy/http/framing.hpp"
 #include "proxy/tunnel.hpp"
 #include "proxy/worker.hpp"
 
 namespace weir::proxy {
+
+namespace {
+
+cache_metric metric_of(cache::outcome what, bool caches) {
+    switch (what) {
+        case cache::outcome::fresh:
+            return cache_metric::hit;
+        case cache::outcome::stale_usable:
+            return cache_metric::stale;
+        case cache::outcome::stale:
+            return cache_metric::expired;
+        case cache::outcome::miss:
+            return cache_metric::miss;
+        case cache::outcome::pass:
+            break;
+    }
+    return caches ? cache_metric::pass : cache_metric::off;
+}
+
+// Takes the lines that a 304 does not carry out of those of a 200.
+void keep_not_modified_fields(std::string& lines) {
+    for (std::size_t at = 0; at < lines.size();) {
+        const std::size_t next = lines.find("\r\n", at) + 2;
+        const std::string_view name = std::string_view(lines).substr(at, lines.find(':', at) - at);
+        const auto id = boost::beast::http::string_to_field({name.data(), name.size()});
+        if (cache::belongs_in_not_modified({id, name, {}})) {
+            at = next;
+        } else {
+            lines.erase(at, next - at);
+        }
+    }
+}
+
+}  // namespace
 
 exchange::exchange(worker& on, inputs in)
     : worker_(on),
@@ -24,19 +58,8 @@ exchange::exchange(worker& on, inputs in)
     facts_.idempotent = idempotent();
     out_.reserve(1024);
     response_.fields.reserve(24);
-    switch (in_.found.what) {
-        case cache::outcome::fresh:
-        case cache::outcome::pass:
-            report_.cache = in_.route.caches ? cache_metric::pass : cache_metric::off;
-            break;
-        case cache::outcome::stale:
-            report_.cache = cache_metric::stale;
-            break;
-        case cache::outcome::miss:
-            report_.cache = cache_metric::miss;
-            break;
-    }
-    report_.cache_detail = cache::text(in_.found.why);
+    report_.cache = metric_of(in_.found.what, in_.route.caches);
+    report_.cache_detail = in_.found.detail.empty() ? cache::text(in_.found.why) : in_.found.detail;
 }
 
 upstream_metrics& exchange::upstream_counters() const {
@@ -51,23 +74,47 @@ awaitable<void> exchange::run() {
     } catch (...) {
         failure = std::current_exception();
     }
+    // Nobody waits for what will not come.
+    if (fill_) fill_->fail(cause::internal);
     // The tasks beside this one use what ends with it.
     co_await settle();
     if (failure) std::rethrow_exception(failure);
 }
 
 awaitable<void> exchange::run_phases() {
+    if (in_.found.what == cache::outcome::fresh || in_.found.what == cache::outcome::stale_usable) {
+        co_await answer_stored(in_.found.response, {.hit = true, .detail = in_.found.detail});
+        co_return;
+    }
     cause why = co_await receive_request_content();
+    if (why == cause::none && in_.found.may_collapse && co_await follow()) co_return;
     if (why == cause::none) why = co_await fetch();
-    if (may_answer_stale(why)) {
-        co_await answer_stale(why);
+    if (why == cause::none && needs_another_fetch()) {
+        co_await end_push();
+        finish_fetch(false);
+        why = co_await fetch();
+    }
+    if (why == cause::none) learn_from_response();
+    tell_followers(why);
+    if (fails_softly(why)) {
+        if (why != cause::none) cache::cache::refresh_failed(*in_.found.response, wall_now());
+        co_await answer_stale(why, why == cause::none ? response_.status : 0);
     } else if (why != cause::none) {
         co_await refuse(why);
+    } else if (validated_) {
+        report_.cache = cache_metric::validated;
+        co_await answer_stored(validated_, {.forwarded = cache::text(in_.found.why), .forwarded_status = 304});
     } else if (response_.status == 101) {
         co_await tunnel();
     } else {
         co_await relay();
     }
+}
+
+// Whether the client gets the stale response instead of what came.
+bool exchange::fails_softly(cause why) const {
+    const bool failed = why == cause::none ? cache::counts_as_error(response_.status) : !blames_client(why);
+    return failed && may_answer_stale();
 }
 
 // Content is read whole, into memory and then the spool, before an endpoint is taken: no network is ever waited for
@@ -127,66 +174,93 @@ awaitable<cause> exchange::receive_request_content() {
     co_return cause::none;
 }
 
-// The client has left: what only it wanted ends now. A response that will be stored is wanted by others.
+// The client has left: what only it wanted ends now. A response that will be stored, or that others wait for, goes on.
 void exchange::depart() noexcept {
     departed_ = true;
     departed_at_ = steady::now();
-    admission_.give_up();
-    if (connection_ && !(content_ && storable_)) connection_->give_up();
+    unwanted_ = !(fill_ && fill_->goes_on_without_client());
+    if (unwanted_) {
+        admission_.give_up();
+        if (connection_ && !(content_ && storable_)) connection_->give_up();
+    }
     more_.wake();
 }
 
 // The response's head with what there is of its content, then the rest as it comes.
 awaitable<void> exchange::relay() {
-    const conf::route_settings& route = *in_.route.settings;
-    const bool has_content = http::may_have_content(response_.status, in_.request.method);
-    out_.clear();
-    append_response_fields(response_, route, response_time_, out_);
-    append_sticky_cookie(out_);
-    append_cache_status(out_);
-    response_start start{.status = response_.status,
-                         .reason = response_.reason,
-                         .fields = out_,
-                         .length = std::nullopt,
-                         .has_content = has_content};
-    if (response_.has_content_length && response_.status != 304) start.length = response_.content_length;
-    // All of it is here: even what came without a length has one now.
-    if (has_content && content_->state() == http::content_state::complete) start.length = content_->size();
-    in_.client.begin_response(start);
-    report_.status = response_.status;
-    if (response_.status < 400 && !http::is_safe(in_.request.method)) worker_.cache().invalidate(in_.cache_key);
-    head_relayed_ = true;
     if (!push_running_) {
         // Nothing is repeated any more.
         request_reader_.reset();
         request_content_.reset();
     }
-    if (fetch_finished_ && response_bytes_) worker_.give_back_buffer(std::move(response_bytes_));
-    report_.why = co_await relay_content();
-    if (report_.why == cause::none) {
-        count_saved_time();
+    if (arriving_ && storable_) {
+        fill::view own;
+        own.response = arriving_;
+        own.content = content_;
+        own.length = known_length();
+        co_await answer_arriving(std::move(own), false);
     } else {
-        in_.client.abort();
+        co_await relay_unstored();
     }
+    if (report_.why == cause::none) count_saved_time();
 }
 
-// At the client's pace.
-awaitable<cause> exchange::relay_content() {
+// The fields of response_ were used for the last time.
+void exchange::release_head() {
+    head_relayed_ = true;
+    if (fetch_finished_ && response_bytes_) worker_.give_back_buffer(std::move(response_bytes_));
+}
+
+// What is for this client alone. A condition of the client's that the endpoint did not see is judged here.
+awaitable<void> exchange::relay_unstored() {
+    const conf::route_settings& route = *in_.route.settings;
+    unsigned status = response_.status;
+    if (fills())
+        status = cache::evaluate_conditional(in_.request, cache::selected(response_, response_time_), wall_now());
+    const bool not_modified = status == 304 && response_.status != 304;
+    const bool has_content = http::may_have_content(status, in_.request.method);
+    out_.clear();
+    append_response_fields(response_, route, response_time_, out_);
+    if (not_modified) keep_not_modified_fields(out_);
+    append_sticky_cookie(out_);
+    append_status(forwarded_status(), out_);
+    response_start start{.status = status,
+                         .reason = not_modified ? http::reason_phrase(304) : response_.reason,
+                         .fields = out_,
+                         .length = std::nullopt,
+                         .has_content = has_content};
+    if (response_.has_content_length && status != 304) start.length = response_.content_length;
+    // All of it is here: even what came without a length has one now.
+    if (has_content && content_->state() == http::content_state::complete) start.length = content_->size();
+    in_.client.begin_response(start);
+    report_.status = status;
+    release_head();
     http::content_reader reader(content_);
+    report_.why = not_modified ? co_await in_.client.send({}, true) : co_await relay_content(reader, {});
+    if (report_.why != cause::none) in_.client.abort();
+}
+
+// At the client's pace: of the content what lies in `window`.
+awaitable<cause> exchange::relay_content(http::content_reader& reader, content_window window) {
     std::array<std::string_view, buffers_at_once> buffers;
+    bool begun = false;
     for (;;) {
-        // One that only shut down its sending gets what is here.
-        if (departed_ && !fetch_finished_) co_return cause::client_left;
         const http::content_reader::view got = reader.peek(buffers);
+        // One that only shut down its sending gets what is here.
+        if (departed_ && got.state == http::content_state::open) co_return cause::client_left;
         if (got.end && got.state == http::content_state::broken) {
             upstream_counters().cut_responses.add();
             co_return push_failure_ != cause::none ? push_failure_ : cause::response_cut;
         }
-        if (got.buffers > 0 || got.end || reader.position() == 0) {
-            const cause why = co_await in_.client.send(std::span(buffers).first(got.buffers), got.end);
-            if (why != cause::none || got.end) co_return why;
-            reader.consume(got.bytes);
+        const std::uint64_t position = reader.position();
+        const std::size_t used = window.cut(std::span(buffers).first(got.buffers), position);
+        const bool last = got.end || position + got.bytes >= window.end;
+        if (used > 0 || last || !begun) {
+            const cause why = co_await in_.client.send(std::span(buffers).first(used), last);
+            if (why != cause::none || last) co_return why;
+            begun = true;
         }
+        reader.consume(got.bytes);
         more_.prepare_remote();
         if (reader.wait(more_)) {
             co_await more_.wait(long_wait);
@@ -233,7 +307,7 @@ awaitable<void> exchange::refuse(cause why) {
     const std::string page = error_page(status, why);
     out_.clear();
     append_error_fields(status, why, std::chrono::floor<std::chrono::seconds>(in_.received), out_);
-    append_cache_status(out_);
+    append_status(forwarded_status(), out_);
     const bool has_content = http::may_have_content(status, in_.request.method);
     in_.client.begin_response({.status = status,
                                .reason = http::reason_phrase(status),
@@ -244,43 +318,6 @@ awaitable<void> exchange::refuse(cause why) {
     report_.status = status;
     const cause sent = co_await in_.client.send(std::span(&content, has_content ? 1 : 0), true);
     if (sent != cause::none) report_.why = sent;
-}
-
-bool exchange::may_answer_stale(cause why) const {
-    return why != cause::none && !blames_client(why) && in_.found.what == cache::outcome::stale &&
-           cache::usable_on_error(*in_.found.response, in_.found.age, in_.route.settings->cache->stale);
-}
-
-// No endpoint can be had, and the stored response may stand in.
-awaitable<void> exchange::answer_stale(cause why) {
-    report_.why = why;
-    finish_fetch(false);
-    const cache::stored_response& stored = *in_.found.response;
-    out_.clear();
-    for (const http::field_view field : stored.fields) {
-        if (field.id != http::field_id::content_length) http::append_field(field.name, field.value, out_);
-    }
-    const auto now = std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now());
-    http::append_field("Age", static_cast<std::uint64_t>(cache::current_age(stored, now).count()), out_);
-    if (in_.route.settings->cache->cache_status) out_ += "Cache-Status: weir; fwd=stale; detail=stale-if-error\r\n";
-    const bool has_content = http::may_have_content(stored.status, in_.request.method);
-    in_.client.begin_response({.status = stored.status,
-                               .reason = http::reason_phrase(stored.status),
-                               .fields = out_,
-                               .length = stored.content_bytes,
-                               .has_content = has_content});
-    report_.status = stored.status;
-    std::array<std::string_view, buffers_at_once> buffers;
-    std::size_t next = has_content ? 0 : stored.content.size();
-    cause sent = cause::none;
-    do {
-        std::size_t used = 0;
-        while (used < buffers.size() && next < stored.content.size()) buffers[used++] = stored.content[next++]->view();
-        sent = co_await in_.client.send(std::span(buffers).first(used), next == stored.content.size());
-    } while (sent == cause::none && next < stored.content.size());
-    if (sent == cause::none) co_return;
-    report_.why = sent;
-    in_.client.abort();
 }
 
 // The task says itself when it has ended. Throws, and then it never began.
@@ -294,15 +331,17 @@ void exchange::run_beside(bool& running, awaitable<void> (exchange::*task)()) {
     }
 }
 
-// Waits for the tasks beside run(). What will be stored is read to its end, whoever has left; all else is broken off.
+// Waits for the tasks beside run(). What will be stored, or is read by others, is read to its end, whoever has left;
+// all else is broken off.
 awaitable<void> exchange::settle() {
-    if (pull_running_ && !storable_) connection_->stream().close();
+    if (pull_running_ && !storable_ && !(fill_ && !content_->abandoned())) connection_->stream().close();
     if (!departed_) departed_at_ = steady::now();
     departed_ = true;
     while (pull_running_) co_await pull_ended_.wait(long_wait);
     co_await end_push();
     in_.client.watch_departure(nullptr);
     finish_fetch(false);
+    leave_fill();
     if (connection_) response_bytes_ = connection_->end();
     if (response_bytes_) worker_.give_back_buffer(std::move(response_bytes_));
 }
@@ -313,35 +352,6 @@ void exchange::append_sticky_cookie(std::string& fields) const {
     const std::uint64_t server = report_.endpoint->address_hash();
     if (name && affinity_.sticky != server)
         balancer::append_sticky_cookie(*name, server, in_.from.scheme == "https", fields);
-}
-
-// RFC 9211. What an upstream cache said stays in front of ours.
-void exchange::append_cache_status(std::string& fields) const {
-    const auto& cache = in_.route.settings->cache;
-    if (!cache || !cache->cache_status) return;
-    fields += "Cache-Status: weir; fwd=";
-    fields += in_.found.why == cache::forwarded::none ? std::string_view("bypass") : cache::text(in_.found.why);
-    if (response_.status != 0 && report_.why == cause::none) {
-        if (storable_) {
-            fields += "; stored";
-        } else if (in_.found.what == cache::outcome::miss) {
-            fields += "; detail=";
-            fields += cache::text(storable_.reason);
-        }
-    }
-    fields += "\r\n";
-}
-
-void exchange::store_response() {
-    worker_.cache().store(cache::make_stored_response({.key = in_.cache_key,
-                                                       .request = in_.request,
-                                                       .response = response_,
-                                                       .content = content_->take_blocks(),
-                                                       .content_bytes = content_->size(),
-                                                       .request_time = request_time_,
-                                                       .response_time = response_time_,
-                                                       .freshness_lifetime = storable_.freshness_lifetime},
-                                                      in_.route.settings->response_headers));
 }
 
 }  // namespace weir::proxy

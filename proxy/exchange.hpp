@@ -2,6 +2,9 @@
 // (with retries), relay it to the client, store it. Knows requests and responses, not how the client's side of HTTP
 // frames them: that is exchange_client.
 //
+// Between the two stand the cache's rules: exchange_cache.cpp. A response that may be stored belongs to whoever waits
+// for it, so it is fetched to its end even when the client that asked first has left.
+//
 // run() is the order of things. Two tasks may run beside it: push_request() sends the content that did not go out with
 // the head, and pull_response() reads the response ahead of the client. Both end before run() does.
 //
@@ -22,6 +25,8 @@
 #include "cache/cache.hpp"
 #include "proxy/admission.hpp"
 #include "proxy/awaitable.hpp"
+#include "proxy/cache_status.hpp"
+#include "proxy/collapse.hpp"
 #include "proxy/content_decoder.hpp"
 #include "proxy/error.hpp"
 #include "proxy/event.hpp"
@@ -29,6 +34,7 @@
 #include "proxy/http/growing_content.hpp"
 #include "proxy/metrics.hpp"
 #include "proxy/snapshot.hpp"
+#include "proxy/stored_answer.hpp"
 #include "proxy/upstream_connection.hpp"
 
 namespace weir::proxy {
@@ -109,6 +115,9 @@ class exchange final : http::wakeable {
     // For waits that another task's own deadlines end.
     static constexpr std::chrono::minutes long_wait{10};
     static constexpr std::size_t buffers_at_once = 16;
+    // A response of up to this length is held until it is whole, so that a GET whose endpoint dies in the middle can be
+    // asked again.
+    static constexpr std::uint64_t held_response_bytes = 64 * 1024;
     // Budget that other transfers give back wakes nobody, so a writer without room asks this often.
     static constexpr std::chrono::milliseconds budget_poll{100};
 
@@ -117,19 +126,45 @@ class exchange final : http::wakeable {
     awaitable<cause> receive_request_content();
     awaitable<cause> fetch();
     awaitable<void> relay();
-    awaitable<cause> relay_content();
+    awaitable<void> relay_unstored();
+    void release_head();
+    awaitable<cause> relay_content(http::content_reader& reader, content_window window);
     awaitable<void> tunnel();
     awaitable<void> refuse(cause why);
-    bool may_answer_stale(cause why) const;
-    awaitable<void> answer_stale(cause why);
     awaitable<void> settle();
     void run_beside(bool& running, awaitable<void> (exchange::*task)());
     void wake() noexcept override { depart(); }
     void depart() noexcept;
     void count_saved_time();
     void append_sticky_cookie(std::string& fields) const;
-    void append_cache_status(std::string& fields) const;
+    bool fails_softly(cause why) const;
+
+    // The cache: exchange_cache.cpp.
+    cache::request_view view() const;
+    bool has_stale() const { return in_.found.what == cache::outcome::stale; }
+    // The request goes out as the cache wants it: whole, unconditional but for our own validators.
+    bool fills() const { return in_.found.what == cache::outcome::miss || has_stale(); }
+    bool validates() const;
+    awaitable<bool> follow();
+    awaitable<bool> answer_if_stored_by_now();
+    void leave_fill();
+    void tell_followers(cause why);
+    void plan_storing(bool asked_to_stream);
+    cache::response_to_store response_to_store() const;
     void store_response();
+    bool needs_another_fetch();
+    std::shared_ptr<const cache::stored_response> freshen();
+    void learn_from_response();
+    void invalidate();
+    awaitable<bool> answer_arriving(fill::view from, bool collapsed);
+    std::optional<std::uint64_t> known_length() const;
+    awaitable<void> answer_stored(std::shared_ptr<const cache::stored_response> stored, cache_status status);
+    bool may_answer_stale() const;
+    awaitable<void> answer_stale(cause why, unsigned origin_status);
+    void begin_answer(const stored_answer& a);
+    void append_withheld_fields(const cache::stored_response& head, std::string& fields) const;
+    void append_status(const cache_status& status, std::string& fields) const;
+    cache_status forwarded_status() const;
 
     // Attempts and the response: exchange_fetch.cpp.
     awaitable<cause> attempt(bool new_connection);
@@ -168,6 +203,7 @@ class exchange final : http::wakeable {
     inputs in_;
     exchange_report report_;
     bool departed_ = false;  // the client left
+    bool unwanted_ = false;  // and nobody else waits for the response
     steady::time_point departed_at_;
 
     // The request's content as far as it is kept, and whether more is streamed behind it.
@@ -205,6 +241,11 @@ class exchange final : http::wakeable {
     bool head_relayed_ = false;                    // nothing needs the fields of response_ any more but the store
     std::shared_ptr<http::growing_content> content_;
     cache::storability storable_{.reason = cache::not_stored::route_off};
+    bool keeps_ = false;                                       // what is storable is stored, not only shared
+    std::shared_ptr<const cache::stored_response> arriving_;   // the head, without content, of what is storable
+    std::shared_ptr<const cache::stored_response> validated_;  // the stale response, made fresh by a 304
+    std::shared_ptr<proxy::fill> fill_;                        // that this exchange leads
+    bool fill_left_ = false;
     bool response_streams_ = false;  // at the client's pace
     bool pull_running_ = false;
     bool fetch_finished_ = false;

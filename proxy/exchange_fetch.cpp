@@ -11,10 +11,8 @@ namespace weir::proxy {
 
 namespace {
 
-// A response of up to this length is held until it is whole, so that a GET whose endpoint dies in the middle can be
-// asked again. One that does not say its length may be a page that is meant to be seen as it grows: not for longer than
-// this.
-constexpr std::uint64_t held_response_bytes = 64 * 1024;
+// A small response that does not say its length may be a page that is meant to be seen as it grows: it is not held back
+// for longer than this.
 constexpr std::chrono::milliseconds chunked_hold{250};
 // It is waited for in such steps, since deadlines are of few lengths.
 constexpr std::chrono::milliseconds hold_step{50};
@@ -25,10 +23,6 @@ constexpr unsigned max_interim_responses = 16;
 constexpr std::chrono::seconds longest_pause{60};
 // How long reading may have paused for a connection that is to serve again: what idle lives have to spare.
 constexpr std::chrono::milliseconds longest_unnoticed_pause{200};
-
-wall_time wall_now() {
-    return std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now());
-}
 
 // Keep-Alive: timeout=N (RFC 2068 section 19.7.1.1, which Python servers still say).
 void learn_idle_life(balancer::endpoint& endpoint, const http::response_head& response) {
@@ -73,12 +67,12 @@ awaitable<cause> exchange::fetch() {
                 continue;
             }
             // What an endpoint did says more than that there is no other.
-            if (refused != cause::none) co_return last == cause::none || departed_ ? refused : last;
+            if (refused != cause::none) co_return last == cause::none || unwanted_ ? refused : last;
         }
         report_.endpoint = admission_.endpoint();
         last = co_await attempt(same);
         if (last == cause::none) co_return last;
-        if (departed_) co_return cause::client_left;
+        if (unwanted_) co_return cause::client_left;
         if (blames_client(last)) co_return last;
         co_await end_push();
         const balancer::next_step next = judge_failure(last);
@@ -156,7 +150,7 @@ awaitable<cause> exchange::open_connection(bool new_connection) {
     const auto& keepalive = in_.route.upstream->settings.keepalive;
     if (connection_ && connection_->has_buffer()) worker_.give_back_buffer(connection_->end());
     connection_.reset();
-    if (departed_) co_return cause::client_left;
+    if (unwanted_) co_return cause::client_left;
     if (keepalive && !new_connection) {
         connection_ = worker_.pool().take(*to, *keepalive, !idempotent(), coarse_now());
     }
@@ -169,14 +163,14 @@ awaitable<cause> exchange::open_connection(bool new_connection) {
         worker_.metrics().upstream_connections_opened.add();
     }
     connection_->begin(worker_.take_buffer());
-    co_return departed_ ? cause::client_left : cause::none;
+    co_return unwanted_ ? cause::client_left : cause::none;
 }
 
 awaitable<cause> exchange::receive_response_head() {
     for (unsigned interim = 0; interim <= max_interim_responses;) {
         const cause why = co_await connection_->receive_head(in_.request.method, response_, timeouts().first_byte);
         // The time for the first byte runs from the request's last: once more in full when that came while it ran.
-        if (why == cause::first_byte_timeout && !departed_ &&
+        if (why == cause::first_byte_timeout && !unwanted_ &&
             (push_running_ || steady::now() - push_end_ < timeouts().first_byte))
             continue;
         if (push_failure_ != cause::none && push_failure_ != cause::send_failed) co_return push_failure_;
@@ -215,16 +209,8 @@ void exchange::heed_unavailable() {
 // Decides how the content is kept: to be stored, read ahead of the client, or at the client's pace.
 void exchange::plan_response_content() {
     const conf::route_settings& route = *in_.route.settings;
-    if (in_.route.caches && in_.found.what != cache::outcome::pass && in_.found.what != cache::outcome::fresh) {
-        storable_ = cache::may_store(in_.request, response_, *route.cache, false, worker_.cache().max_response_bytes(),
-                                     request_time_, response_time_);
-        report_.cache_detail = cache::text(storable_.reason);
-    }
     const bool asked_for = asks_to_be_streamed(response_);
-    if (asked_for && storable_) {
-        storable_.reason = cache::not_stored::streamed;
-        report_.cache_detail = cache::text(storable_.reason);
-    }
+    plan_storing(asked_for);
     response_streams_ = asked_for || !route.buffering.response_bytes;
     http::growing_content::options options{.keep = storable_ ? http::retention::store : http::retention::until_read,
                                            .window_bytes = response_streams_ ? 1 : *route.buffering.response_bytes,
@@ -350,7 +336,8 @@ awaitable<void> exchange::pull_content() {
             continue;
         }
         // Nobody but the store wants it: not for ever.
-        if (departed_ && steady::now() - departed_at_ > timeouts().read) co_return;
+        const bool nobody_reads = departed_ && content_->abandoned();
+        if (nobody_reads && steady::now() - departed_at_ > timeouts().read) co_return;
         const wait_status waited = co_await wait_for_endpoint(timeouts().read);
         if (waited == wait_status::late) blame_for_cut();
         if (waited != wait_status::ready) co_return;

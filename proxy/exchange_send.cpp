@@ -3,6 +3,7 @@
 #include <array>
 
 #include "balancer/affinity.hpp"
+#include "cache/validation.hpp"
 #include "proxy/exchange.hpp"
 #include "proxy/finally.hpp"
 #include "proxy/http/framing.hpp"
@@ -36,6 +37,11 @@ awaitable<cause> exchange::send_request() {
                          .pass_expect = streams_from_begin(),
                          .pass_upgrade = request.upgrade_websocket,
                          .keep_alive = in_.route.upstream->settings.keepalive.has_value()};
+    std::string validators;
+    if (validates()) cache::append_validators(*in_.found.response, validators);
+    out.keyed = fills() || in_.found.may_store;
+    out.fills = fills();
+    out.validators = validators;
     if (request.body == http::body_kind::chunked && !request_streams_) {
         // Whole by now: a length is what every Python server understands.
         out.body = http::body_kind::length;

@@ -84,7 +84,7 @@ bool narrows_response(http::field_view field) {
 
 bool is_forwarded(http::field_view field, const http::connection_options& connection, const outgoing_request& from) {
     if (field.id == http::field_id::host || field.id == http::field_id::expect) return false;
-    if (is_unkeyed_input(field, from) || (from.may_store && narrows_response(field))) return false;
+    if (is_unkeyed_input(field, from) || (from.fills && narrows_response(field))) return false;
     return !http::is_hop_by_hop(field) && !http::tells_of_client(field) && !http::has_underscore(field.name) &&
            !connection.names(field) && !has_rule_for(from.route.request_headers, field.name);
 }
@@ -108,7 +108,7 @@ std::string rewritable_target(const outgoing_request& from, std::string_view tar
 
 void append_target(const outgoing_request& from, std::string& out) {
     const std::string_view target = from.request.target;
-    const bool keyed = from.may_store && from.route.cache;
+    const bool keyed = from.keyed && from.route.cache;
     if (from.route.rewrite && target != "*") {
         std::string known;
         if (keyed) cache::append_keyed_target(target, from.route.cache->key, known);

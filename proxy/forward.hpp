@@ -12,10 +12,9 @@
 #include "proxy/http/forwarded.hpp"
 #include "proxy/http/head.hpp"
 #include "proxy/snapshot.hpp"
+#include "proxy/wall_time.hpp"
 
 namespace weir::proxy {
-
-using wall_time = std::chrono::sys_time<std::chrono::milliseconds>;
 
 // What Max-Forwards says on a method that heeds it, OPTIONS and TRACE; nothing elsewhere and for what is no number (RFC
 // 9110 section 7.6.2).
@@ -35,9 +34,11 @@ struct outgoing_request {
     bool pass_expect = false;   // buffering.request is off: the endpoint answers Expect
     bool pass_upgrade = false;  // to websocket
     bool keep_alive = true;     // false: the endpoint is told to close after it
-    // The response may be stored: the endpoint gets the target that the route's key has, and nothing that would make
-    // the response one to this client's copy or part of it (Range, If-Range, If-None-Match, If-Modified-Since).
-    bool may_store = false;
+    // The response may be stored, or compared with what is: the endpoint gets the target that the route's key has.
+    bool keyed = false;
+    // It is asked for by the cache: nothing goes with it that would make it an answer to this client's copy or part of
+    // it (Range, If-Range, If-None-Match, If-Modified-Since).
+    bool fills = false;
     std::string_view validators{};  // lines of the cache's own condition, each with its CRLF
 };
 // Writes the whole head to `out`, which is cleared first. On a route with a cache, fields that switch what an

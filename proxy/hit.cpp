@@ -44,6 +44,10 @@ void hit_response::write_tail(const http::request_head& request, const cache::lo
     if (cache_status) {
         text("\r\nCache-Status: weir; hit; ttl=");
         number(found.ttl.count());
+        if (!found.detail.empty()) {
+            text("; detail=");
+            text(found.detail);
+        }
     }
     if (!keep_alive) {
         text("\r\nConnection: close");

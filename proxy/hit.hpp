@@ -1,5 +1,5 @@
-// The response to a fresh hit: what was serialised when it was stored, and the few lines that differ each time.
-// Allocates nothing but what a reused string may grow by for a 304.
+// The response to a hit, fresh or stale but usable: what was serialised when it was stored, and the few lines that
+// differ each time. Allocates nothing but what a reused string may grow by for a 304.
 #pragma once
 
 #include <array>
@@ -37,7 +37,7 @@ class hit_response {
     std::uint64_t content_bytes_ = 0;
     std::size_t tail_size_ = 0;
     std::size_t used_ = 2;
-    std::array<char, 160> tail_;
+    std::array<char, 192> tail_;
     std::array<std::string_view, 64> buffers_;
 };
 

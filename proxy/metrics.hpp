@@ -85,12 +85,15 @@ class duration_histogram {
 // What became of a request at the cache.
 enum class cache_metric : std::uint8_t {
     hit,
-    stale,
+    stale,      // answered with a stale response
+    validated,  // with one that an endpoint said is right still
+    expired,    // a stale one was replaced by what an endpoint sent
+    collapsed,  // with the response to another request
     miss,
     pass,  // looked at and not served from the cache or stored: its method, its fields, its response
     off    // the route caches nothing
 };
-inline constexpr std::size_t cache_metric_count = 5;
+inline constexpr std::size_t cache_metric_count = 8;
 
 // Index of a final status in `responses`: its class, or 0 for an exchange that ended without a response.
 constexpr std::size_t status_class(unsigned status) noexcept {
@@ -126,6 +129,7 @@ struct alignas(64) worker_metrics {
     counter upstream_connections_opened;
     counter upstream_connections_reused;
     counter upstream_connections_replaced;  // reused ones that proved dead before the first byte of the response
+    counter refreshes;                      // of stale responses, behind a client's back
     counter bad_requests;
     counter log_lines_dropped;  // access lines for which the buffer had no room
     counter head_timeouts;

@@ -39,7 +39,7 @@ server::server(conf::settings settings, std::function<reload_source()> load)
       logs_([](const std::string& what) { log::error("{}", what); }),
       cache_(first_.cache),
       budget_(first_.buffering.memory_max_bytes),
-      services_{.cache = cache_, .budget = budget_, .spool_space = spool_space_},
+      services_{.cache = cache_, .collapse = collapse_, .budget = budget_, .spool_space = spool_space_},
       registry_(worker_count(first_)),
       resolver_(context_),
       health_(context_),

@@ -86,6 +86,7 @@ class server {
     asio::steady_timer drain_timer_;
     log_writer logs_;
     cache::cache cache_;
+    proxy::collapse collapse_;
     http::memory_budget budget_;
     http::memory_budget spool_space_;
     shared_services services_;

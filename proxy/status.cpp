@@ -19,7 +19,8 @@ namespace {
 namespace json = boost::json;
 
 constexpr std::array<std::string_view, 6> class_names{"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
-constexpr std::array<std::string_view, cache_metric_count> cache_names{"hit", "stale", "miss", "pass", "off"};
+constexpr std::array<std::string_view, cache_metric_count> cache_names{"hit",       "stale", "validated", "expired",
+                                                                       "collapsed", "miss",  "pass",      "off"};
 
 std::string time_text(std::chrono::system_clock::time_point time) {
     std::string text(iso_time_size, '\0');

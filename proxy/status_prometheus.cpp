@@ -17,7 +17,8 @@ using labels = std::initializer_list<label>;
 using metrics = worker_metrics;
 
 constexpr std::array<std::string_view, 6> class_names{"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
-constexpr std::array<std::string_view, cache_metric_count> cache_names{"hit", "stale", "miss", "pass", "off"};
+constexpr std::array<std::string_view, cache_metric_count> cache_names{"hit",       "stale", "validated", "expired",
+                                                                       "collapsed", "miss",  "pass",      "off"};
 constexpr std::array<std::string_view, 5> out_of_use_names{"unresolved", "down", "ejected", "draining", "held down"};
 
 class exposition {

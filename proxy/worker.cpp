@@ -11,8 +11,9 @@
 namespace weir::proxy {
 
 namespace {
-constexpr std::chrono::seconds sweep_interval{1};
-}
+constexpr std::chrono::milliseconds sweep_interval{1'000};
+constexpr std::chrono::milliseconds slice_interval{20};
+}  // namespace
 
 worker::worker(std::uint32_t index, shared_services& services, std::shared_ptr<log_buffer> access_lines)
     : index_(index),
@@ -168,7 +169,9 @@ void worker::sweep() {
     pool_.sweep(coarse_now());
     for (const auto& listener : listeners_) listener->wait_again();
     if (const auto fault = spool_.take_fault(coarse_now())) log::warning("{}", *fault);
-    sweep_timer_.expires_after(sweep_interval);
+    // What was purged is looked for by one worker, in slices.
+    const bool more = index_ == 0 && services_.cache.sweep();
+    sweep_timer_.expires_after(more ? slice_interval : sweep_interval);
     sweep_timer_.async_wait([this](boost::system::error_code error) {
         if (!error) sweep();
     });

@@ -16,6 +16,7 @@
 #include "proxy/access_log.hpp"
 #include "proxy/awaitable.hpp"
 #include "proxy/client_connection.hpp"
+#include "proxy/collapse.hpp"
 #include "proxy/connection_pool.hpp"
 #include "proxy/deadlines.hpp"
 #include "proxy/http/content.hpp"
@@ -32,6 +33,7 @@ namespace weir::proxy {
 // What all workers share. Owned by the server, which outlives them.
 struct shared_services {
     cache::cache& cache;
+    proxy::collapse& collapse;
     http::memory_budget& budget;                    // of memory for content on its way
     http::memory_budget& spool_space;               // of disk for it
     std::atomic<std::uint64_t> connections{0};      // of clients, over all workers
@@ -68,6 +70,7 @@ class worker {
     task_group& tasks() { return tasks_; }
     connection_pool& pool() { return pool_; }
     cache::cache& cache() { return services_.cache; }
+    proxy::collapse& collapse() { return services_.collapse; }
     http::memory_budget& budget() { return services_.budget; }
     // Null while buffering.spool_max is off.
     http::spool* spool() { return current_->settings.buffering.spool_max_bytes ? &spool_ : nullptr; }

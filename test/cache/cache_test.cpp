@@ -13,13 +13,14 @@ using test::at;
 using test::make_stored;
 
 const std::string key = "http://example.org/";
+const conf::route_cache_settings rules;
 
 TEST_CASE("a stored response is fresh until its lifetime is over", "[cache][lookup][rfc9111-4.2]") {
     cache c{conf::cache_settings{}};
     c.store(make_stored({.response_fields = "Age: 10", .freshness_lifetime = 60s}));
     const test::request asked;
 
-    auto result = c.lookup(asked.head(), key, true, at(0s));
+    auto result = c.lookup(asked.head(), key, &rules, at(0s));
     CHECK(result.what == outcome::fresh);
     CHECK(result.why == forwarded::none);
     CHECK(result.age == 10s);
@@ -27,29 +28,29 @@ TEST_CASE("a stored response is fresh until its lifetime is over", "[cache][look
     REQUIRE(result.response);
     CHECK(result.response->status == 200);
 
-    CHECK(c.lookup(asked.head(), key, true, at(49'999ms)).what == outcome::fresh);
-    result = c.lookup(asked.head(), key, true, at(50s));
+    CHECK(c.lookup(asked.head(), key, &rules, at(49'999ms)).what == outcome::fresh);
+    result = c.lookup(asked.head(), key, &rules, at(50s));
     CHECK(result.what == outcome::stale);
     CHECK(result.why == forwarded::stale);
     CHECK(result.ttl == 0s);
     CHECK(result.response);
-    CHECK(c.lookup(asked.head(), key, true, at(70s)).ttl == -20s);
+    CHECK(c.lookup(asked.head(), key, &rules, at(70s)).ttl == -20s);
 }
 
 TEST_CASE("GET and HEAD are answered from the same stored response", "[cache][lookup][rfc9111-4]") {
     cache c{conf::cache_settings{}};
     c.store(make_stored({}));
-    CHECK(c.lookup(test::request().head(), key, true, at(1s)).what == outcome::fresh);
-    CHECK(c.lookup(test::request("", "HEAD").head(), key, true, at(1s)).what == outcome::fresh);
+    CHECK(c.lookup(test::request().head(), key, &rules, at(1s)).what == outcome::fresh);
+    CHECK(c.lookup(test::request("", "HEAD").head(), key, &rules, at(1s)).what == outcome::fresh);
 }
 
 TEST_CASE("a miss says whether the key or the variant is unknown", "[cache][lookup][rfc9211-2.2]") {
     cache c{conf::cache_settings{}};
     c.store(make_stored({.request_fields = "Accept: a", .response_fields = "Vary: Accept"}));
-    const auto other_key = c.lookup(test::request().head(), "http://example.org/other", true, at(1s));
+    const auto other_key = c.lookup(test::request().head(), "http://example.org/other", &rules, at(1s));
     CHECK(other_key.what == outcome::miss);
     CHECK(other_key.why == forwarded::uri_miss);
-    const auto other_variant = c.lookup(test::request("Accept: b").head(), key, true, at(1s));
+    const auto other_variant = c.lookup(test::request("Accept: b").head(), key, &rules, at(1s));
     CHECK(other_variant.what == outcome::miss);
     CHECK(other_variant.why == forwarded::vary_miss);
     CHECK_FALSE(other_variant.response);
@@ -59,7 +60,7 @@ TEST_CASE("some requests pass the cache by", "[cache][lookup][rfc9111-4]") {
     cache c{conf::cache_settings{}};
     c.store(make_stored({}));
     const auto why = [&](const std::string& fields, const char* method = "GET", bool enabled = true) {
-        const auto result = c.lookup(test::request(fields, method).head(), key, enabled, at(1s));
+        const auto result = c.lookup(test::request(fields, method).head(), key, enabled ? &rules : nullptr, at(1s));
         CHECK(result.what == outcome::pass);
         CHECK_FALSE(result.response);
         return result.why;
@@ -69,7 +70,7 @@ TEST_CASE("some requests pass the cache by", "[cache][lookup][rfc9111-4]") {
     CHECK(why("Content-Length: 3", "POST") == forwarded::method);
     CHECK(why("", "OPTIONS") == forwarded::method);
     CHECK(why("Content-Length: 3") == forwarded::request);
-    CHECK(why("Range: bytes=0-1") == forwarded::request);
+    CHECK(why("If-Unmodified-Since: Thu, 01 Jan 2026 00:00:00 GMT") == forwarded::request);
     CHECK(why("If-Match: \"a\"") == forwarded::request);
 }
 
@@ -79,18 +80,133 @@ TEST_CASE("a client's Cache-Control does not keep a fresh response back", "[cach
     for (const char* control : {"no-cache", "max-age=0", "min-fresh=1000", "no-store", "only-if-cached"}) {
         CAPTURE(control);
         const test::request asked(std::string("Cache-Control: ") + control);
-        CHECK(c.lookup(asked.head(), key, true, at(1s)).what == outcome::fresh);
+        CHECK(c.lookup(asked.head(), key, &rules, at(1s)).what == outcome::fresh);
     }
 }
 
-TEST_CASE("invalidation removes every variant", "[cache][lookup][rfc9111-4.4]") {
+TEST_CASE("invalidation takes every variant", "[cache][lookup][rfc9111-4.4]") {
     cache c{conf::cache_settings{}};
     c.store(make_stored({.request_fields = "Accept: a", .response_fields = "Vary: Accept"}));
     c.store(make_stored({.request_fields = "Accept: b", .response_fields = "Vary: Accept"}));
     CHECK(c.use().responses == 2);
-    c.invalidate(key);
+    c.purges().purge_url(url_of(key), purge_mode::hard);
+    CHECK(c.lookup(test::request("Accept: a").head(), key, &rules, at(1s)).what == outcome::miss);
+    CHECK(c.lookup(test::request("Accept: b").head(), key, &rules, at(1s)).what == outcome::miss);
     CHECK(c.use().responses == 0);
-    CHECK(c.lookup(test::request("Accept: a").head(), key, true, at(1s)).why == forwarded::uri_miss);
+}
+
+TEST_CASE("of those that find it stale but usable one refreshes it", "[cache][lookup][rfc5861-3]") {
+    cache c{conf::cache_settings{}};
+    c.store(make_stored(
+        {.response_fields = "Cache-Control: max-age=60, stale-while-revalidate=30", .freshness_lifetime = 60s}));
+    const test::request asked;
+    const auto first = c.lookup(asked.head(), key, &rules, at(61s));
+    CHECK(first.what == outcome::stale_usable);
+    CHECK(first.refreshes);
+    CHECK(first.detail == "stale-while-revalidate");
+    const auto second = c.lookup(asked.head(), key, &rules, at(61s));
+    CHECK(second.what == outcome::stale_usable);
+    CHECK_FALSE(second.refreshes);
+    // It failed: the next tries after a second, the one after that after two.
+    cache::refresh_failed(*first.response, at(62s));
+    CHECK_FALSE(c.lookup(asked.head(), key, &rules, at(62'999ms)).refreshes);
+    CHECK(c.lookup(asked.head(), key, &rules, at(63s)).refreshes);
+    cache::refresh_failed(*first.response, at(63s));
+    CHECK_FALSE(c.lookup(asked.head(), key, &rules, at(64'999ms)).refreshes);
+    CHECK(c.lookup(asked.head(), key, &rules, at(65s)).refreshes);
+    // Beyond the window somebody has to wait.
+    CHECK(c.lookup(asked.head(), key, &rules, at(91s)).what == outcome::stale);
+}
+
+TEST_CASE("while endpoints fail, a stale response that may stand in is not asked about", "[cache][rfc5861-4]") {
+    cache c{conf::cache_settings{}};
+    c.store(
+        make_stored({.response_fields = "Cache-Control: max-age=60, stale-if-error=600", .freshness_lifetime = 60s}));
+    const test::request asked;
+    const auto found = c.lookup(asked.head(), key, &rules, at(61s));
+    CHECK(found.what == outcome::stale);
+    cache::refresh_failed(*found.response, at(61s));
+    const auto again = c.lookup(asked.head(), key, &rules, at(61'500ms));
+    CHECK(again.what == outcome::stale_usable);
+    CHECK(again.detail == "stale-if-error");
+    CHECK_FALSE(again.refreshes);
+    CHECK(c.lookup(asked.head(), key, &rules, at(62s)).what == outcome::stale);
+}
+
+TEST_CASE("a soft purge has a fresh response used once more, and refreshed", "[cache][lookup][purge]") {
+    cache c{conf::cache_settings{}};
+    c.store(make_stored({.freshness_lifetime = 60s}));
+    c.purges().purge_url(url_of(key), purge_mode::soft);
+    const test::request asked;
+    const auto found = c.lookup(asked.head(), key, &rules, at(1s));
+    CHECK(found.what == outcome::stale_usable);
+    CHECK(found.refreshes);
+    CHECK(found.detail == "soft-purge");
+    CHECK(c.lookup(asked.head(), key, &rules, at(61s)).what == outcome::stale);
+}
+
+TEST_CASE("personal requests get what says public, and no more", "[cache][lookup][session_cookies]") {
+    conf::route_cache_settings by_session;
+    by_session.session_cookies = {"session_id"};
+    cache c{conf::cache_settings{}};
+    const test::request personal("Cookie: a=b; session_id=1");
+    const test::request other("Cookie: a=b");
+    c.store(make_stored({.response_fields = "Cache-Control: max-age=60", .freshness_lifetime = 60s}));
+    CHECK(c.lookup(other.head(), key, &by_session, at(1s)).what == outcome::fresh);
+    const auto passed = c.lookup(personal.head(), key, &by_session, at(1s));
+    CHECK(passed.what == outcome::pass);
+    CHECK(passed.why == forwarded::bypass);
+    CHECK(passed.detail == "session-cookie");
+    CHECK(passed.may_store);
+    CHECK_FALSE(passed.may_collapse);
+    c.store(make_stored({.response_fields = "Cache-Control: public, max-age=60", .freshness_lifetime = 60s}));
+    CHECK(c.lookup(personal.head(), key, &by_session, at(1s)).what == outcome::fresh);
+}
+
+TEST_CASE("a route may have requests bypass the cache", "[cache][lookup][bypass]") {
+    conf::route_cache_settings editors;
+    editors.bypass.cookies = {"editor"};
+    cache c{conf::cache_settings{}};
+    c.store(make_stored({}));
+    const auto found = c.lookup(test::request("Cookie: editor=1").head(), key, &editors, at(1s));
+    CHECK(found.what == outcome::pass);
+    CHECK(found.why == forwarded::bypass);
+    CHECK_FALSE(found.may_store);
+}
+
+TEST_CASE("directives of a client count where the route honours them", "[cache][lookup][rfc9111-5.2.1]") {
+    conf::route_cache_settings honouring;
+    honouring.client_directives = conf::directives_policy::honour;
+    cache c{conf::cache_settings{}};
+    c.store(make_stored({.freshness_lifetime = 60s}));
+    const auto lookup = [&](const std::string& fields, std::chrono::seconds now) {
+        return c.lookup(test::request(fields).head(), key, &honouring, at(now));
+    };
+    CHECK(lookup("Cache-Control: no-cache", 1s).what == outcome::stale);
+    CHECK(lookup("Cache-Control: no-cache", 1s).why == forwarded::request);
+    CHECK(lookup("Pragma: no-cache", 1s).what == outcome::stale);
+    CHECK(lookup("Cache-Control: max-age=10", 5s).what == outcome::fresh);
+    CHECK(lookup("Cache-Control: max-age=10", 11s).what == outcome::stale);
+    CHECK(lookup("Cache-Control: min-fresh=50", 11s).what == outcome::stale);
+    CHECK(lookup("Cache-Control: max-stale=20", 70s).what == outcome::stale_usable);
+    CHECK(lookup("Cache-Control: max-stale=20", 90s).what == outcome::stale);
+}
+
+TEST_CASE("a key that proved uncacheable is not waited for", "[cache][lookup][collapsing]") {
+    cache c{conf::cache_settings{}};
+    const test::request asked;
+    CHECK(c.lookup(asked.head(), key, &rules, at(0s)).may_collapse);
+    c.note_uncacheable(key, at(0s));
+    const auto found = c.lookup(asked.head(), key, &rules, at(59s));
+    CHECK(found.what == outcome::pass);
+    CHECK(found.why == forwarded::uri_miss);
+    CHECK(found.detail == "uncacheable");
+    CHECK(found.may_store);
+    CHECK_FALSE(found.may_collapse);
+    CHECK(c.lookup(asked.head(), key, &rules, at(61s)).what == outcome::miss);
+    c.note_uncacheable(key, at(61s));
+    c.store(make_stored({.response_time = at(62s)}));
+    CHECK(c.lookup(asked.head(), key, &rules, at(62s)).what == outcome::fresh);
 }
 
 TEST_CASE("new settings take effect at once", "[cache][reload]") {
@@ -116,14 +232,14 @@ TEST_CASE("new settings take effect at once", "[cache][reload]") {
         CHECK(c.use().bytes == 0);
         c.store(make_stored({}));
         CHECK(c.use().responses == 0);
-        const auto result = c.lookup(test::request().head(), key, true, at(1s));
+        const auto result = c.lookup(test::request().head(), key, &rules, at(1s));
         CHECK(result.what == outcome::pass);
         CHECK(result.why == forwarded::bypass);
 
         settings.memory_bytes = 1024 * 1024;
         c.apply(settings);
         c.store(make_stored({}));
-        CHECK(c.lookup(test::request().head(), key, true, at(1s)).what == outcome::fresh);
+        CHECK(c.lookup(test::request().head(), key, &rules, at(1s)).what == outcome::fresh);
     }
 }
 
@@ -133,7 +249,7 @@ TEST_CASE("a lookup allocates nothing", "[cache][lookup][allocations]") {
         {.request_fields = "Accept-Encoding: gzip, deflate, br, zstd", .response_fields = "Vary: Accept-Encoding"}));
     const test::request asked("Accept-Encoding: gzip, deflate, br, zstd\nUser-Agent: a\nCookie: b=c");
     const auto before = test::allocations();
-    const auto result = c.lookup(asked.head(), key, true, at(1s));
+    const auto result = c.lookup(asked.head(), key, &rules, at(1s));
     CHECK(test::allocations() == before);
     CHECK(result.what == outcome::fresh);
 }

@@ -109,10 +109,9 @@ TEST_CASE("only a stored 200 becomes a 304", "[cache][conditional][rfc9110-13.2.
     }
 }
 
-TEST_CASE("the origin judges If-Match, If-Unmodified-Since and Range", "[cache][conditional][rfc9110-13.2.1]") {
+TEST_CASE("the origin judges If-Match and If-Unmodified-Since", "[cache][conditional][rfc9110-13.2.1]") {
     CHECK(must_forward(test::request("If-Match: \"a\"").fields()));
     CHECK(must_forward(test::request("If-Unmodified-Since: " + http_date()).fields()));
-    CHECK(must_forward(test::request("Range: bytes=0-1").fields()));
     CHECK_FALSE(must_forward(test::request("If-None-Match: \"a\"\nIf-Modified-Since: x\nIf-Range: \"a\"").fields()));
 }
 

@@ -64,7 +64,8 @@ std::string compose(const std::string& head, const circumstances& c = {}) {
                                .pass_expect = c.pass_expect,
                                .pass_upgrade = c.pass_upgrade,
                                .keep_alive = c.keep_alive,
-                               .may_store = c.may_store,
+                               .keyed = c.may_store,
+                               .fills = c.may_store,
                                .validators = c.validators};
     std::string text = "left from the request before";
     compose_request(out, balancer::endpoint(0, make_address(c.endpoint)), text);

@@ -55,6 +55,7 @@ TEST_CASE("counters only grow, gauges go both ways", "[proxy][metrics]") {
     CHECK(worker.requests.value() == 5);
     CHECK(worker.connections_idle.value() == 1);
     CHECK(worker.connections_active.value() == 7);
-    CHECK(worker.cache_outcomes[2].value() == 1);
+    CHECK(worker.cache(cache_metric::miss).value() == 1);
+    CHECK(worker.cache(cache_metric::hit).value() == 0);
     CHECK(alignof(worker_metrics) == 64);
 }

@@ -1,0 +1,82 @@
+#include "proxy/refresh.hpp"
+
+#include <cstdlib>
+#include <string>
+
+#include "proxy/exchange.hpp"
+#include "proxy/http/head_parser.hpp"
+#include "proxy/worker.hpp"
+
+namespace weir::proxy {
+
+namespace {
+
+// Takes every response and has nothing to say.
+class silent_client final : public exchange_client {
+  public:
+    awaitable<content_result> read_content(std::span<char>, std::chrono::milliseconds) override {
+        co_return content_result{.status = content_status::end};
+    }
+    bool content_has_arrived() const override { return true; }
+    bool content_at_end() const override { return true; }
+    void cancel_reading() override {}
+    void resume_reading() override {}
+    void watch_departure(http::wakeable*) override {}
+    awaitable<cause> send_interim(unsigned, std::string_view, std::string_view) override { co_return cause::none; }
+    void begin_response(const response_start&) override {}
+    awaitable<cause> send(std::span<const std::string_view>, bool) override { co_return cause::none; }
+    void abort() override {}
+    awaitable<cause> begin_tunnel(const response_start&) override { co_return cause::bad_response; }
+    proxy::stream& tunnel_stream() override { std::abort(); }  // nothing here asks for an upgrade
+    std::string_view tunnel_bytes() override { return {}; }
+};
+
+// The request that found the stale response, as a GET of its own.
+struct refresh {
+    std::string bytes;  // of the head
+    http::request_head head;
+    std::string host, path, key, request_id;
+    std::shared_ptr<const snapshot> config;
+    silent_client client;
+};
+
+awaitable<void> run_refresh(worker& on, std::unique_ptr<refresh> what, boost::asio::ip::address peer, const route& via,
+                            cache::lookup_result found) {
+    const auto run = std::make_unique<exchange>(
+        on, exchange::inputs{.client = what->client,
+                             .request = what->head,
+                             .config = what->config,
+                             .route = via,
+                             .from = http::resolve_client(what->head, peer, what->config->trusted),
+                             .path = what->path,
+                             .request_id = what->request_id,
+                             .cache_key = what->key,
+                             .found = std::move(found),
+                             .received = wall_now()});
+    co_await run->run();
+}
+
+}  // namespace
+
+void begin_refresh(worker& on, const request_context& context, const boost::asio::ip::address& peer, const route& via,
+                   cache::lookup_result found) {
+    const http::request_head& head = context.head;
+    auto what = std::make_unique<refresh>();
+    what->bytes.assign(head.fields.base(), head.size);
+    what->config = on.current();
+    if (http::parse_request_head(what->bytes, what->config->request_limits, what->head) != http::head_error::none)
+        return;  // it was parsed before, so this does not happen
+    what->head.method = http::verb::get;
+    what->head.method_text = "GET";
+    what->head.upgrade_websocket = false;
+    what->host = context.host;
+    what->path = context.path;
+    what->key = context.key;
+    on.write_request_id(what->request_id);
+    found.what = cache::outcome::stale;
+    found.may_store = found.may_collapse = true;
+    on.metrics().refreshes.add();
+    on.tasks().spawn(run_refresh(on, std::move(what), peer, via, std::move(found)));
+}
+
+}  // namespace weir::proxy
