@@ -136,6 +136,9 @@ TEST_CASE("memory counts every part of a response", "[cache][stored_response][me
     CHECK(make_stored({.content = large})->memory_bytes() > plain + large.size());
     CHECK(make_stored({.key = large})->memory_bytes() > plain + large.size());
     CHECK(make_stored({.response_fields = "X: " + large})->memory_bytes() > plain + large.size());
+    const auto named =
+        make_stored({.response_fields = "Cache-Control: private=" + std::string(1000, 'x')})->memory_bytes();
+    CHECK(named > plain + 2000);  // in the head, and once more in what was parsed
     CHECK(make_stored({.request_fields = "X: " + large, .response_fields = "Vary: X"})->memory_bytes() >
           plain + large.size());
 }
