@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "test/cache/allocation_count.hpp"
 #include "test/cache/heads.hpp"
 
 namespace weir::cache {
@@ -277,6 +278,15 @@ TEST_CASE("a request's directives narrow or widen what is used without validatio
     CAPTURE(asked, age.count());
     const test::request head(asked.empty() ? "" : "Cache-Control: " + asked);
     CHECK(satisfies(request_control(head.fields()), *saying("max-age=10"), age) == usable);
+}
+
+TEST_CASE("looking at a request's directives allocates nothing", "[cache][freshness][allocations]") {
+    const test::request asked("Cache-Control: max-age=5, private=\"a\", no-cache=\"b\"\nPragma: no-cache");
+    const auto stored = saying("max-age=10");
+    const auto before = test::allocations();
+    const bool usable = satisfies(request_control(asked.fields()), *stored, 0s);
+    CHECK(test::allocations() == before);
+    CHECK_FALSE(usable);
 }
 
 TEST_CASE("max-stale does not go against what the response forbids", "[cache][freshness][rfc9111-4.2.4]") {
