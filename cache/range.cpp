@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <cassert>
 #include <charconv>
+#include <chrono>
 #include <initializer_list>
 #include <limits>
+#include <optional>
 
 #include "proxy/http/date.hpp"
 
@@ -109,7 +111,7 @@ bool if_range_holds(const http::field_list& request, const range_source& of, tim
 }  // namespace
 
 range_source source_of(const stored_response& stored) {
-    return {stored.status, stored.etag, stored.last_modified, stored.date, stored.content_bytes};
+    return {selected(stored), stored.content_bytes};
 }
 
 range_plan plan_ranges(const http::request_head& request, const range_source& of, time_point now) {

@@ -4,26 +4,21 @@
 // never more than the whole and 16 heads, in whatever order they are asked for.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
-#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "cache/conditional.hpp"
 #include "cache/stored_response.hpp"
 #include "proxy/http/content.hpp"
 #include "proxy/http/head.hpp"
 
 namespace weir::cache {
 
-// What ranges are taken from.
-struct range_source {
-    std::uint16_t status = 200;  // after the other preconditions: see evaluate_conditional
-    std::string_view etag;       // empty where there is none
-    std::optional<std::chrono::sys_seconds> last_modified;
-    std::chrono::sys_seconds date;
+// What ranges are taken from. Its status is that after the other preconditions: see evaluate_conditional.
+struct range_source : selected_response {
     std::uint64_t length = 0;  // of the content
 };
 range_source source_of(const stored_response& stored);

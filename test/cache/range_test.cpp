@@ -23,7 +23,7 @@ constexpr std::uint64_t length = 1000;
 // A 200 of 1000 bytes, made half an hour after it was last modified.
 range_source source() {
     const auto made = std::chrono::floor<seconds>(test::start);
-    return {200, "\"one\"", made - seconds(1800), made, length};
+    return {{200, "\"one\"", made - seconds(1800), made}, length};
 }
 
 range_plan plan(const std::string& fields, const range_source& of = source(), std::string_view method = "GET") {
