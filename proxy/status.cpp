@@ -176,6 +176,8 @@ std::string to_json(const server_status& status) {
                        {"limit_bytes", status.cache.limit_bytes},
                        {"responses", status.cache.responses},
                        {"evictions", status.cache.evictions},
+                       {"refreshes", total(status, &worker_metrics::refreshes)},
+                       {"purges", status.cache.purges},
                        {"requests", named_totals(status, &worker_metrics::cache_outcomes, cache_names)}};
     object["buffering"] = {{"bytes", status.buffer_bytes},
                            {"limit_bytes", status.buffer_limit_bytes},

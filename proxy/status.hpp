@@ -67,6 +67,7 @@ struct cache_use {
     std::uint64_t limit_bytes = 0;  // 0: off
     std::uint64_t responses = 0;
     std::uint64_t evictions = 0;
+    std::uint64_t purges = 0;  // what they named, one by one; see cache::purge_log::now
 };
 
 // What the kernel says about this process; zeros where /proc cannot be read.

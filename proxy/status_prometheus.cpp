@@ -228,6 +228,11 @@ void write_cache(exposition& out, const server_status& status) {
              status.cache.limit_bytes);
     out.lone("weir_cache_responses", "gauge", "Stored responses.", status.cache.responses);
     out.lone("weir_cache_evictions_total", "counter", "Responses dropped to make room.", status.cache.evictions);
+    out.total_of("weir_cache_refreshes_total", &metrics::refreshes,
+                 "Stale responses that were asked for anew behind a client's back.");
+    out.lone("weir_cache_purges_total", "counter",
+             "URLs, tags, prefixes and groups that were purged, or invalidated by an unsafe method.",
+             status.cache.purges);
 }
 
 void write_process(exposition& out, const server_status& status) {

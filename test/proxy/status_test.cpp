@@ -32,7 +32,7 @@ server_status busy(const worker_metrics& one, const worker_metrics& other) {
     app.responses = {1, 0, 20, 3, 4, 5};
     app.retries = 2;
     status.upstreams.push_back(app);
-    status.cache = {1000, 2000, 3, 4};
+    status.cache = {.bytes = 1000, .limit_bytes = 2000, .responses = 3, .evictions = 4, .purges = 5};
     status.worker_metrics = {&one, &other};
     return status;
 }
@@ -73,6 +73,9 @@ TEST_CASE("every line of the exposition is one that Prometheus reads", "[proxy][
     worker_metrics other;
     one.cache(cache_metric::hit).add(4);
     other.cache(cache_metric::hit).add(5);
+    for (std::size_t i = 0; i < cache_metric_count; ++i) one.cache(static_cast<cache_metric>(i)).add(100 + i);
+    one.refreshes.add(2);
+    other.refreshes.add(1);
     one.connections_idle.add(6);
     other.connections_idle.add(1);
     one.client_bytes_sent.add(1'000'000'000'000);
@@ -86,11 +89,19 @@ TEST_CASE("every line of the exposition is one that Prometheus reads", "[proxy][
     const std::string app = R"(upstream="a\"p\\p\n")";
 
     SECTION("workers are added up") {
-        CHECK(samples.at(R"(weir_cache_requests_total{outcome="hit"})") == 9);
+        CHECK(samples.at(R"(weir_cache_requests_total{outcome="hit"})") == 109);
+        CHECK(samples.at("weir_cache_refreshes_total") == 3);
         CHECK(samples.at(R"(weir_client_connections{state="idle"})") == 7);
         CHECK(samples.at(R"(weir_client_bytes_total{direction="sent"})") == 1e12);
         CHECK(samples.at(R"(weir_access_log_dropped_total{reason="buffer_full"})") == 8);
         CHECK(samples.at(R"(weir_responses_total{class="2xx"})") == 9);
+    }
+    SECTION("what the cache made of requests has a sample each") {
+        double expected = 101;
+        for (const char* outcome : {"stale", "validated", "expired", "collapsed", "miss", "pass", "off"}) {
+            CAPTURE(outcome);
+            CHECK(samples.at(R"(weir_cache_requests_total{outcome=")" + std::string(outcome) + R"("})") == expected++);
+        }
     }
     SECTION("label values are escaped") {
         CHECK(samples.at("weir_requests_total{" + app + R"(,class="2xx"})") == 20);
@@ -118,6 +129,7 @@ TEST_CASE("every line of the exposition is one that Prometheus reads", "[proxy][
     SECTION("numbers of the whole server are there") {
         CHECK(samples.at("weir_config_generation") == 3);
         CHECK(samples.at("weir_cache_bytes") == 1000);
+        CHECK(samples.at("weir_cache_purges_total") == 5);
         CHECK(samples.at("weir_draining") == 0);
         CHECK(samples.at("process_start_time_seconds") == 1'795'291'200);
     }
@@ -145,6 +157,8 @@ TEST_CASE("the status is one JSON object", "[proxy][status]") {
     CHECK(upstream.at("endpoints").at(1).at("out_of_use").at(0) == "unresolved");
     CHECK(upstream.at("queued") == 6);
     CHECK(status.at("cache").at("limit_bytes") == 2000);
+    CHECK(status.at("cache").at("purges") == 5);
+    CHECK(status.at("cache").at("refreshes") == 0);
 }
 
 TEST_CASE("an upstream adds up what its workers counted", "[proxy][status]") {
