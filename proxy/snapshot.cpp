@@ -24,14 +24,17 @@ std::string_view without_port(std::string_view host) {
     return host.substr(0, colon);
 }
 
-bool trusts(const std::vector<conf::cidr>& blocks, const boost::asio::ip::address& address) {
-    const auto any = [&](std::span<const std::uint8_t> bytes) {
-        for (const conf::cidr& block : blocks) {
-            if (block.contains(bytes)) return true;
-        }
-        return false;
+// Whether an address is in one of `blocks`.
+http::trust in_any_of(std::vector<conf::cidr> blocks) {
+    return [blocks = std::move(blocks)](const boost::asio::ip::address& address) {
+        const auto any = [&](std::span<const std::uint8_t> bytes) {
+            for (const conf::cidr& block : blocks) {
+                if (block.contains(bytes)) return true;
+            }
+            return false;
+        };
+        return address.is_v4() ? any(address.to_v4().to_bytes()) : any(address.to_v6().to_bytes());
     };
-    return address.is_v4() ? any(address.to_v4().to_bytes()) : any(address.to_v6().to_bytes());
 }
 
 }  // namespace
@@ -57,9 +60,8 @@ std::shared_ptr<const snapshot> make_snapshot(std::uint64_t generation, conf::se
                                 .counters = target.counters.get(),
                                 .caches = r.cache.has_value() && made->settings.cache.memory_bytes.has_value()});
     }
-    made->trusted = [blocks = made->settings.client.trusted_proxies](const boost::asio::ip::address& a) {
-        return trusts(blocks, a);
-    };
+    made->trusted = in_any_of(made->settings.client.trusted_proxies);
+    made->purgers = in_any_of(made->settings.cache.purge_allow);
     made->request_limits = {.max_bytes = static_cast<std::uint32_t>(made->settings.client.max_head_bytes),
                             .max_fields = made->settings.client.max_fields};
     return made;

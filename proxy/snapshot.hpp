@@ -42,6 +42,7 @@ struct snapshot {
     std::map<std::string, upstream_in_use> upstreams;
     std::vector<route> routes;
     http::trust trusted;  // client.trusted_proxies
+    http::trust purgers;  // cache.purge.allow
     http::head_limits request_limits;
 
     // The first route that takes `host` (normalised, a port is ignored) and `path` (normalised); null where none does.

@@ -120,14 +120,17 @@ TEST_CASE("a snapshot's routes refer to its own settings and upstreams", "[proxy
     CHECK_FALSE(make(settings)->routes[0].caches);
 }
 
-TEST_CASE("trusted proxies are those of the settings", "[proxy][snapshot][forwarded]") {
+TEST_CASE("trusted proxies and purgers are those of the settings", "[proxy][snapshot][forwarded][purge]") {
     auto settings = test::make_settings({});
     CHECK_FALSE(make(settings)->trusted(make_address("127.0.0.1")));
+    CHECK_FALSE(make(settings)->purgers(make_address("127.0.0.1")));
 
     std::string why;
     for (const char* block : {"10.0.0.0/8", "192.0.2.1", "fd00::/8"}) {
         settings.client.trusted_proxies.push_back(conf::parse_cidr(block, why).value());
     }
+    const bool purgers = GENERATE(false, true);
+    if (purgers) std::swap(settings.client.trusted_proxies, settings.cache.purge_allow);
     const auto config = make(settings);
     const auto [address, trusted] = GENERATE(table<std::string, bool>({
         {"10.1.2.3", true},
@@ -141,5 +144,6 @@ TEST_CASE("trusted proxies are those of the settings", "[proxy][snapshot][forwar
         {"0.0.0.0", false},
     }));
     CAPTURE(address);
-    CHECK(config->trusted(make_address(address)) == trusted);
+    CHECK((purgers ? config->purgers : config->trusted)(make_address(address)) == trusted);
+    CHECK_FALSE((purgers ? config->trusted : config->purgers)(make_address(address)));
 }
