@@ -68,11 +68,13 @@ class cache {
     // The response to a fill could not be stored: requests for its key do not wait for each other for a while.
     void note_uncacheable(std::string_view key, time_point now);
 
-    purge_log& purges() { return purges_; }
     key_memory& keys() { return keys_; }
     // Drops some of the responses that were purged, in 100 us or so; true while there are more to look at. One thread
     // at a time; to be called now and then anyway.
     bool sweep();
+
+    purge_log& purges() { return purges_; }
+    const purge_log& purges() const { return purges_; }
 
     bool enabled() const;
     std::uint64_t max_response_bytes() const;

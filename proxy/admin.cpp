@@ -2,6 +2,7 @@
 
 #include "proxy/admin_response.hpp"
 #include "proxy/awaitable.hpp"
+#include "proxy/purge_request.hpp"
 #include "proxy/shortage.hpp"
 #include "proxy/task_group.hpp"
 
@@ -20,6 +21,7 @@
 #include <boost/asio/ip/v6_only.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <boost/asio/write.hpp>
 #include <boost/beast/core/basic_stream.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/error.hpp>
@@ -38,12 +40,16 @@ using protocol = asio::generic::stream_protocol;
 using socket_type = asio::basic_stream_socket<protocol, executor>;
 using acceptor_type = asio::basic_socket_acceptor<protocol, executor>;
 using stream_type = beast::basic_stream<protocol, executor>;
+using head_parser = beast::http::request_parser<beast::http::empty_body>;
+using content_parser = beast::http::request_parser<beast::http::string_body>;
 using timer_type =
     asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>, executor>;
 
 constexpr std::size_t max_connections = 64;
+constexpr std::string_view too_much = "that is too much content: 1 MiB at most";
 constexpr std::uint32_t max_head_bytes = 8 * 1024;
-constexpr auto deadline = std::chrono::seconds(10);  // for a head to come, for an answer to be taken, between the two
+// For a head to come, for content to come, for an answer to be taken, between an answer and the next head.
+constexpr auto deadline = std::chrono::seconds(10);
 
 // A unix socket as the file system knows it, to remove our own and no other.
 struct socket_file {
@@ -142,6 +148,7 @@ struct admin::state {
     static awaitable<void> run_accept(std::shared_ptr<state> self);
     static awaitable<void> run_connection(std::shared_ptr<state> self, socket_type socket);
     static awaitable<bool> exchange(std::shared_ptr<state> self, stream_type& stream, beast::flat_buffer& buffer);
+    static awaitable<error_code> read_content(stream_type& stream, beast::flat_buffer& buffer, content_parser& parser);
     static awaitable<bool> send(stream_type& stream, admin_response response, bool keep_alive, bool head_only);
 };
 
@@ -203,8 +210,9 @@ awaitable<void> admin::state::run_connection(std::shared_ptr<state> self, socket
 
 // One request and its answer; true if another may follow.
 awaitable<bool> admin::state::exchange(std::shared_ptr<state> self, stream_type& stream, beast::flat_buffer& buffer) {
-    beast::http::request_parser<beast::http::empty_body> parser;
+    head_parser parser;
     parser.header_limit(max_head_bytes);
+    parser.body_limit(boost::none);  // of what is not read
     stream.expires_after(deadline);
     const auto [failed, bytes] = co_await beast::http::async_read_header(stream, buffer, parser, as_values);
     if (!self->open) co_return false;
@@ -219,16 +227,40 @@ awaitable<bool> admin::state::exchange(std::shared_ptr<state> self, stream_type&
                                 false);
     }
     if (failed) co_return false;
-    const admin_request& request = parser.get();
-    const bool has_content = parser.chunked() || parser.content_length().value_or(0) > 0;
+    admin_content content{.announced = parser.chunked() || parser.content_length().value_or(0) > 0};
     admin_place place;
     error_code unknown;
     const auto local = stream.socket().local_endpoint(unknown);
     if (!unknown && local.protocol().family() != AF_UNIX)
         place = {tcp_endpoint(local).address(), self->configured.host};
-    admin_response response = answer(request, has_content, place, self->calls);
-    co_return co_await send(stream, std::move(response), request.keep_alive() && !has_content,
+    const bool reads = content.announced && takes_content(parser.get(), place, self->calls);
+    const admin_request request = parser.get();
+    if (reads) {
+        content_parser with_content(std::move(parser));
+        const error_code cut = co_await read_content(stream, buffer, with_content);
+        if (!self->open) co_return false;
+        if (cut == beast::http::error::body_limit)
+            co_return co_await send(stream, refuse(beast::http::status::payload_too_large, too_much), false, false);
+        if (cut) co_return false;
+        content.read = std::move(with_content.get().body());
+    }
+    admin_response response = answer(request, content, place, self->calls);
+    co_return co_await send(stream, std::move(response), request.keep_alive() && (reads || !content.announced),
                             request.method() == beast::http::verb::head);
+}
+
+awaitable<error_code> admin::state::read_content(stream_type& stream, beast::flat_buffer& buffer,
+                                                 content_parser& parser) {
+    parser.body_limit(max_purge_content_bytes);
+    if (parser.content_length().value_or(0) > max_purge_content_bytes) co_return beast::http::error::body_limit;
+    stream.expires_after(deadline);
+    if (beast::iequals(parser.get()[beast::http::field::expect], "100-continue")) {  // RFC 9110 section 10.1.1
+        constexpr std::string_view go_on = "HTTP/1.1 100 Continue\r\n\r\n";
+        const auto [failed, bytes] = co_await asio::async_write(stream, asio::buffer(go_on), as_values);
+        if (failed) co_return failed;
+    }
+    const auto [failed, bytes] = co_await beast::http::async_read(stream, buffer, parser, as_values);
+    co_return failed;
 }
 
 // True if the connection may be used again.

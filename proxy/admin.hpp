@@ -1,9 +1,10 @@
 // The listener for metrics, status and control: GET or HEAD of /metrics, /status and /healthz, and POST of changes by
-// hand (control.hpp).
+// hand (control.hpp) and of what is to be purged (purge_request.hpp), which alone brings content.
 //
 // It lives on the control thread, away from the path of a request, so Beast's stock server code does. Connections, the
-// size of heads and the time for everything are bounded. A page that a browser loaded from elsewhere must not reach it:
-// a Host that is not this machine (DNS rebinding), any Origin and any content that is not JSON are refused.
+// size of heads and content and the time for everything are bounded. A page that a browser loaded from elsewhere must
+// not reach it: a Host that is not this machine (DNS rebinding), any Origin and any content that is not JSON are
+// refused.
 #pragma once
 
 #include "conf/address.hpp"

@@ -1,6 +1,7 @@
 #include "proxy/admin_response.hpp"
 
 #include "proxy/http/date.hpp"
+#include "proxy/purge_request.hpp"
 
 #include <algorithm>
 #include <array>
@@ -23,7 +24,8 @@ using http_lib::field;
 using http_lib::status;
 
 constexpr std::string_view known_pages =
-    "there are /metrics, /status, /healthz and POST /upstreams/NAME/servers/ADDRESS/(drain|ready|down)";
+    "there are /metrics, /status, /healthz, POST /upstreams/NAME/servers/ADDRESS/(drain|ready|down) and POST "
+    "/cache/purge";
 
 std::string_view view(boost::beast::string_view text) {
     return {text.data(), text.size()};
@@ -56,6 +58,15 @@ ip::address unmapped(const ip::address& address) {
     return ip::make_address_v4(ip::v4_mapped, address.to_v6());
 }
 
+std::string_view path_of(const admin_request& request) {
+    const std::string_view target = view(request.target());
+    return target.substr(0, target.find('?'));
+}
+
+bool is_purge(const admin_request& request) {
+    return request.method() == http_lib::verb::post && path_of(request) == purge_path;
+}
+
 // The refusal of what no honest client of this listener sends, if it is that.
 std::optional<admin_response> refusal(const admin_request& request, bool has_content, const admin_place& place) {
     const auto hosts = request.count(field::host);
@@ -69,6 +80,7 @@ std::optional<admin_response> refusal(const admin_request& request, bool has_con
     const std::string_view media = type.substr(0, type.find_first_of("; \t"));
     if (!iequals(boost::beast::string_view(media.data(), media.size()), "application/json"))
         return refuse(status::unsupported_media_type, "content has to be application/json");
+    if (is_purge(request)) return std::nullopt;
     return refuse(status::payload_too_large, "no content is taken here");
 }
 
@@ -101,7 +113,9 @@ admin_response not_allowed(std::string_view methods) {
     return response;
 }
 
-admin_response answer_change(const admin_request& request, const hand_change& change, const admin_calls& calls) {
+// Runs `change` for who may change anything.
+template <class Change>
+admin_response answer_change(const admin_request& request, const admin_calls& calls, status fault, Change change) {
     if (request.method() != http_lib::verb::post) return not_allowed("POST");
     if (!may_change(request, calls.token())) {
         admin_response response =
@@ -109,8 +123,8 @@ admin_response answer_change(const admin_request& request, const hand_change& ch
         response.set(field::www_authenticate, "Bearer");
         return response;
     }
-    admin_calls::changed changed = calls.change(change);
-    if (!changed.why_not.empty()) return refuse(status::not_found, changed.why_not);
+    admin_calls::changed changed = change();
+    if (!changed.why_not.empty()) return refuse(fault, changed.why_not);
     return make(status::ok, "application/json", std::move(changed.json));
 }
 
@@ -131,15 +145,21 @@ admin_response refuse(status code, std::string_view why) {
     return make(code, "text/plain; charset=utf-8", std::string(why) + "\n");
 }
 
-admin_response answer(const admin_request& request, bool has_content, const admin_place& place,
+bool takes_content(const admin_request& request, const admin_place& place, const admin_calls& calls) {
+    return is_purge(request) && !refusal(request, true, place) && may_change(request, calls.token());
+}
+
+admin_response answer(const admin_request& request, const admin_content& content, const admin_place& place,
                       const admin_calls& calls) {
-    if (auto refused = refusal(request, has_content, place)) return std::move(*refused);
-    const std::string_view target = view(request.target());
-    const std::string_view path = target.substr(0, target.find('?'));
+    if (auto refused = refusal(request, content.announced, place)) return std::move(*refused);
+    const std::string_view path = path_of(request);
     const bool metrics = path == "/metrics";
     const bool health = path == "/healthz";
     if (!metrics && !health && path != "/status") {
-        if (const auto change = parse_hand_change(path)) return answer_change(request, *change, calls);
+        if (const auto change = parse_hand_change(path))
+            return answer_change(request, calls, status::not_found, [&] { return calls.change(*change); });
+        if (path == purge_path)
+            return answer_change(request, calls, status::bad_request, [&] { return calls.purge(content.read); });
         return refuse(status::not_found, known_pages);
     }
     if (request.method() != http_lib::verb::get && request.method() != http_lib::verb::head)

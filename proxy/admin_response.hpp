@@ -34,12 +34,23 @@ struct admin_calls {
         std::string why_not;
     };
     std::function<changed(const hand_change&)> change;
+    // Purges what this content of a POST asks for (purge_request.hpp): the counts, as JSON; or why not.
+    std::function<changed(std::string_view content)> purge;
     std::function<std::optional<std::string>()> token;  // asked for by what changes anything; empty: none
 };
 
-// The whole answer, framed but for the Connection field. `has_content`: the head announces content, which was not read.
-// A HEAD request gets what GET would; the caller leaves the content out.
-admin_response answer(const admin_request& request, bool has_content, const admin_place& place,
+// Content of a request, of which only that of a purge is read.
+struct admin_content {
+    bool announced = false;  // by the head
+    std::string read{};
+};
+
+// Whether content that `request` announces is to be read: at most max_purge_content_bytes.
+bool takes_content(const admin_request& request, const admin_place& place, const admin_calls& calls);
+
+// The whole answer, framed but for the Connection field. A HEAD request gets what GET would; the caller leaves the
+// content out.
+admin_response answer(const admin_request& request, const admin_content& content, const admin_place& place,
                       const admin_calls& calls);
 
 // The answer to what could not be read as a request.

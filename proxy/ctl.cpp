@@ -57,4 +57,12 @@ int ctl_change(const ctl_client& client, const hand_change& what) {
     return 0;
 }
 
+int ctl_purge(const ctl_client& client, const purge_wish& what) {
+    std::string why;
+    const auto done = client.purge(what, why);
+    if (!done) return fail(why);
+    std::cout << *done << '\n';
+    return 0;
+}
+
 }  // namespace weir::proxy

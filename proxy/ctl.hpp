@@ -11,6 +11,7 @@ namespace weir::proxy {
 
 int ctl_status(const ctl_client& client);
 int ctl_change(const ctl_client& client, const hand_change& what);
+int ctl_purge(const ctl_client& client, const purge_wish& what);
 
 // The table of `status`. Pure.
 std::string status_table(const std::vector<upstream_status>& upstreams);

@@ -31,7 +31,7 @@ std::string normal(const std::string& address) {
 }  // namespace
 
 ctl_command::ctl_command(CLI::App& program)
-    : ctl_(program.add_subcommand("ctl", "Ask a running weir, or change which servers get requests")) {
+    : ctl_(program.add_subcommand("ctl", "Ask a running weir, change which servers get requests, or purge its cache")) {
     ctl_->require_subcommand(1);
     ctl_->fallthrough();
     auto* admin = ctl_->add_option("--admin", admin_,
@@ -43,6 +43,7 @@ ctl_command::ctl_command(CLI::App& program)
     status_ = ctl_->add_subcommand("status", "Print the servers and their state");
     add_changes();
     add_roll();
+    add_purge();
 }
 
 void ctl_command::add_changes() {
@@ -72,6 +73,20 @@ void ctl_command::add_roll() {
                  "For what is under way at a server; then the command runs all the same [30s]");
     roll_->add_option("--from", rolling_.from, "Begin with this server");
     roll_->add_flag("--force", rolling_.force, "Also the last server that gets requests");
+}
+
+void ctl_command::add_purge() {
+    purge_ = ctl_->add_subcommand("purge", "Drop what is stored: by URL, tag or prefix, or all of it");
+    auto* what = purge_->add_option_group("what", "At least one of these, each as often as needed");
+    const auto add = [what](const char* name, std::vector<std::string>& into, const char* about, const char* shape) {
+        what->add_option(name, into, about)->allow_extra_args(false)->option_text(shape);
+    };
+    add("--url", purging_.urls, "Such as http://HOST/PATH?QUERY: every variant, under either scheme", "URL");
+    add("--tag", purging_.tags, "A word of Surrogate-Key, Cache-Tag or xkey of the responses", "TAG");
+    add("--prefix", purging_.prefixes, "What the URLs begin with: http://HOST/news/ has all below it", "URL");
+    what->add_flag("--all", purging_.all, "Everything");
+    what->require_option(1, 0);
+    purge_->add_flag("--soft", purging_.soft, "Make it stale instead: it is still used while it is asked for anew");
 }
 
 std::optional<admin_target> ctl_command::target(
@@ -111,6 +126,7 @@ int ctl_command::run(const std::function<std::optional<conf::admin_settings>(con
     if (!where) return 1;
     const ctl_client client(*where);
     if (status_->parsed()) return ctl_status(client);
+    if (purge_->parsed()) return ctl_purge(client, purging_);
     if (action_) return ctl_change(client, {upstream_, normal(address_), *action_});
     rolling_.upstream = upstream_;
     rolling_.wait = std::chrono::milliseconds(wait_ms_);

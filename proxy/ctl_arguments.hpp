@@ -25,6 +25,7 @@ class ctl_command {
   private:
     void add_changes();
     void add_roll();
+    void add_purge();
     std::optional<admin_target> target(
         const std::function<std::optional<conf::admin_settings>(const std::string& file)>& admin_of) const;
     std::string way_back() const;
@@ -32,6 +33,7 @@ class ctl_command {
     CLI::App* ctl_;
     CLI::App* status_;
     CLI::App* roll_ = nullptr;
+    CLI::App* purge_ = nullptr;
     std::string admin_;
     std::string config_;
     std::string token_;
@@ -40,6 +42,7 @@ class ctl_command {
     std::int64_t wait_ms_ = 60'000;
     std::int64_t drain_ms_ = 30'000;
     roll_options rolling_;
+    purge_wish purging_;
     std::optional<by_hand> action_;
 };
 

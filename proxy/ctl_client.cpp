@@ -6,6 +6,7 @@
 #include <exception>
 
 #include "proxy/ask.hpp"
+#include "proxy/purge_request.hpp"
 
 namespace weir::proxy {
 
@@ -91,8 +92,21 @@ std::optional<endpoint_status> parse_endpoint(const std::string& endpoint_json) 
     }
 }
 
+std::string to_json(const purge_wish& what) {
+    json::object made;
+    const auto list = [&made](std::string_view name, const std::vector<std::string>& named) {
+        if (!named.empty()) made[name] = json::value_from(named);
+    };
+    list("urls", what.urls);
+    list("prefixes", what.prefixes);
+    list("tags", what.tags);
+    if (what.all) made["all"] = true;
+    made["mode"] = what.soft ? "soft" : "hard";
+    return json::serialize(made);
+}
+
 std::optional<std::string> ctl_client::ask_admin(const std::string& method, const std::string& path,
-                                                 std::string& why) const {
+                                                 const std::string& content, std::string& why) const {
     question what{.to = addresses_of(where_.address, why),
                   .request = {},
                   .timeout = patience,
@@ -102,7 +116,9 @@ std::optional<std::string> ctl_client::ask_admin(const std::string& method, cons
     // reached from elsewhere; it is always localhost to itself.
     what.request = method + ' ' + path + " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n" +
                    (where_.token ? "Authorization: Bearer " + *where_.token + "\r\n" : "") +
-                   (method == "POST" ? "Content-Length: 0\r\n\r\n" : "\r\n");
+                   (content.empty() ? "" : "Content-Type: application/json\r\n") +
+                   (method == "POST" ? "Content-Length: " + std::to_string(content.size()) + "\r\n\r\n" : "\r\n") +
+                   content;
     reply answer = ask_and_wait(std::move(what));
     if (!answer.fault.empty()) {
         why = "cannot ask the admin listener at " + where_.address.text + ": " + answer.fault;
@@ -115,7 +131,7 @@ std::optional<std::string> ctl_client::ask_admin(const std::string& method, cons
 }
 
 std::optional<std::vector<upstream_status>> ctl_client::upstreams(std::string& why) const {
-    const auto content = ask_admin("GET", "/status", why);
+    const auto content = ask_admin("GET", "/status", "", why);
     if (!content) return std::nullopt;
     auto read = parse_upstreams(*content);
     if (!read) why = "the answer from " + where_.address.text + " is no status of this version of weir";
@@ -123,11 +139,15 @@ std::optional<std::vector<upstream_status>> ctl_client::upstreams(std::string& w
 }
 
 std::optional<endpoint_status> ctl_client::change(const hand_change& what, std::string& why) const {
-    const auto content = ask_admin("POST", path_of(what), why);
+    const auto content = ask_admin("POST", path_of(what), "", why);
     if (!content) return std::nullopt;
     auto read = parse_endpoint(*content);
     if (!read) why = "the answer from " + where_.address.text + " is none of this version of weir";
     return read;
+}
+
+std::optional<std::string> ctl_client::purge(const purge_wish& what, std::string& why) const {
+    return ask_admin("POST", std::string(purge_path), to_json(what), why);
 }
 
 }  // namespace weir::proxy

@@ -16,6 +16,15 @@ struct admin_target {
     std::optional<std::string> token;
 };
 
+// What is to be purged, as it was written: weir says what is wrong with it.
+struct purge_wish {
+    std::vector<std::string> urls;
+    std::vector<std::string> prefixes;
+    std::vector<std::string> tags;
+    bool all = false;
+    bool soft = false;
+};
+
 class ctl_client {
   public:
     explicit ctl_client(admin_target where) : where_(std::move(where)) {}
@@ -24,12 +33,18 @@ class ctl_client {
     std::optional<std::vector<upstream_status>> upstreams(std::string& why) const;
     // The endpoint after the change.
     std::optional<endpoint_status> change(const hand_change& what, std::string& why) const;
+    // The answer, JSON.
+    std::optional<std::string> purge(const purge_wish& what, std::string& why) const;
 
   private:
-    std::optional<std::string> ask_admin(const std::string& method, const std::string& path, std::string& why) const;
+    std::optional<std::string> ask_admin(const std::string& method, const std::string& path, const std::string& content,
+                                         std::string& why) const;
 
     admin_target where_;
 };
+
+// The content of POST /cache/purge. Pure.
+std::string to_json(const purge_wish& what);
 
 // What /status and a change answer with. Nothing for other text.
 std::optional<std::vector<upstream_status>> parse_upstreams(const std::string& status_json);

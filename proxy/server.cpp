@@ -13,6 +13,7 @@
 #include "proxy/doctor.hpp"
 #include "proxy/log.hpp"
 #include "proxy/notify.hpp"
+#include "proxy/purge_request.hpp"
 
 namespace weir::proxy {
 
@@ -342,8 +343,11 @@ server_status server::gather() const {
     status.error_lines_lost = logs_.error_lines_lost();
     for (const auto& worker : workers_) status.worker_metrics.push_back(&std::as_const(*worker).metrics());
     const auto use = cache_.use();
-    status.cache = {
-        .bytes = use.bytes, .limit_bytes = use.limit_bytes, .responses = use.responses, .evictions = use.evictions};
+    status.cache = {.bytes = use.bytes,
+                    .limit_bytes = use.limit_bytes,
+                    .responses = use.responses,
+                    .evictions = use.evictions,
+                    .purges = cache_.purges().now()};
     if (!current_) return status;
     status.buffer_limit_bytes = current_->settings.buffering.memory_max_bytes;
     status.spool_limit_bytes = current_->settings.buffering.spool_max_bytes.value_or(0);
@@ -363,6 +367,7 @@ server_status server::gather() const {
 admin_calls server::admin_calls_of_this() {
     return {.gather = [this] { return gather(); },
             .change = [this](const hand_change& what) { return change(what); },
+            .purge = [this](std::string_view content) { return purge(content); },
             .token = [this] { return current_ ? current_->settings.admin.token : std::nullopt; }};
 }
 
@@ -373,6 +378,14 @@ admin_calls::changed server::change(const hand_change& what) {
     if (!done.member) return {.json = {}, .why_not = done.why};
     const endpoint_status of = describe(*done.member, health_.notes(done.member->endpoint->id()), now);
     return {.json = to_json(done.upstream->name, of), .why_not = {}};
+}
+
+admin_calls::changed server::purge(std::string_view content) {
+    static const snapshot none_yet;
+    std::string why;
+    const auto order = parse_purge(content, current_ ? *current_ : none_yet, why);
+    if (!order) return {.json = {}, .why_not = why};
+    return {.json = carry_out(*order, cache_.purges()), .why_not = {}};
 }
 
 }  // namespace weir::proxy

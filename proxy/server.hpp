@@ -77,6 +77,7 @@ class server {
     server_status gather() const;
     admin_calls admin_calls_of_this();
     admin_calls::changed change(const hand_change& what);
+    admin_calls::changed purge(std::string_view content);
 
     std::function<reload_source()> load_;
     std::shared_ptr<const snapshot> current_;

@@ -73,6 +73,10 @@ class running_admin {
     std::string changes() {
         return on_control([this] { return changes_; });
     }
+    // The contents of what was to be purged.
+    std::vector<std::string> purges() {
+        return on_control([this] { return purges_; });
+    }
 
   private:
     server_status gather() const {
@@ -90,13 +94,21 @@ class running_admin {
         return {.json = R"({"state":"draining"})", .why_not = {}};
     }
 
+    admin_calls::changed purge(std::string_view content) {
+        if (content.starts_with("nonsense")) return {.json = {}, .why_not = "the content is no JSON"};
+        purges_.emplace_back(content);
+        return {.json = R"({"number":1})", .why_not = {}};
+    }
+
     admin admin_{context_,
                  {.gather = [this] { return gather(); },
                   .change = [this](const hand_change& what) { return change(what); },
+                  .purge = [this](std::string_view content) { return purge(content); },
                   .token = [this] { return token_; }}};
     bool draining_ = false;
     std::optional<std::string> token_;
     std::string changes_;
+    std::vector<std::string> purges_;
     std::jthread thread_;
 };
 
@@ -196,6 +208,7 @@ TEST_CASE("what the admin listener does not serve is refused", "[proxy][admin]")
         {"GET /status HTTP/1.1\r\n" + own + "Origin: http://localhost\r\n", "403"},
         {"GET /status HTTP/1.1\r\n" + own + "Origin: null\r\n", "403"},
         {"POST /status HTTP/1.1\r\n" + own + "Content-Length: 2\r\n", "415"},
+        {"POST /status HTTP/1.1\r\n" + own + "Content-Length: 9999999\r\n", "415"},
         {"POST /status HTTP/1.1\r\n" + own + "Content-Length: 2\r\nContent-Type: text/plain\r\n", "415"},
         {"POST /status HTTP/1.1\r\n" + own + "Transfer-Encoding: chunked\r\n", "415"},
         {"POST /status HTTP/1.1\r\n" + own + "Content-Length: 2\r\nContent-Type: application/json; charset=utf-8\r\n",
@@ -239,6 +252,77 @@ TEST_CASE("a server's state is changed by POST", "[proxy][admin][control]") {
         CHECK(post(path, "Content-Length: 2\r\n").starts_with("HTTP/1.1 415 "));
         CHECK(ask(loopback(port), "POST " + path + " HTTP/1.1\r\nHost: evil.example\r\n").starts_with("HTTP/1.1 421 "));
         CHECK(admin.changes().empty());
+    }
+}
+
+TEST_CASE("what is to be purged is said by POST, in JSON", "[proxy][admin][purge][rfc9110-10.1.1]") {
+    running_admin admin;
+    const std::uint16_t port = admin.open_somewhere();
+    const std::string head = "POST /cache/purge HTTP/1.1\r\nHost: localhost\r\n";
+    const std::string json = "Content-Type: application/json\r\n";
+    const std::string two_bytes = "Content-Length: 2\r\n";
+    using all = std::vector<std::string>;
+    SECTION("and the answer is what was done") {
+        const std::string response = ask(loopback(port), head + json + two_bytes, "{}");
+        CHECK(response.starts_with("HTTP/1.1 200 OK\r\n"));
+        CHECK(response.find("Content-Type: application/json\r\n") != std::string::npos);
+        CHECK(content_of(response) == R"({"number":1})");
+        CHECK(admin.purges() == all{"{}"});
+    }
+    SECTION("of any framing, on a connection that is used again") {
+        client to(loopback(port));
+        to.send(head + json + two_bytes + "\r\n{}" + head +
+                "content-type: Application/JSON; charset=utf-8\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{a\r\n1\r\n}"
+                "\r\n0\r\n\r\n");
+        to.send("GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        CHECK(to.rest().ends_with("ok\n"));
+        CHECK(admin.purges() == all{"{}", "{a}"});
+    }
+    SECTION("up to 1 MiB") {
+        const std::size_t most = 1024 * 1024;
+        const auto with_length = [&](std::size_t length) {
+            return ask(loopback(port), head + json + "Content-Length: " + std::to_string(length) + "\r\n",
+                       std::string(length <= most ? length : 1, 'x'));
+        };
+        CHECK(with_length(most).starts_with("HTTP/1.1 200 "));
+        CHECK(with_length(most + 1).starts_with("HTTP/1.1 413 "));
+        CHECK(with_length(10 * most).starts_with("HTTP/1.1 413 "));
+        CHECK(ask(loopback(port), head + json + "Transfer-Encoding: chunked\r\n", "100001\r\n{}")
+                  .starts_with("HTTP/1.1 413 "));
+        CHECK(admin.purges() == all{std::string(most, 'x')});
+    }
+    SECTION("when the client has been told to go on") {
+        const std::string response = ask(loopback(port), head + json + two_bytes + "Expect: 100-continue\r\n", "{}");
+        CHECK(response.starts_with("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n"));
+    }
+    SECTION("and is refused with what is wrong") {
+        const std::string response = ask(loopback(port), head + json + "Content-Length: 8\r\n", "nonsense");
+        CHECK(response.starts_with("HTTP/1.1 400 "));
+        CHECK(content_of(response) == "the content is no JSON\n");
+    }
+    SECTION("but not read from who may not purge, or purges in another way") {
+        admin.ask_for_token("s3cret");
+        const auto [fields, status] = GENERATE_COPY(table<std::string, std::string>({
+            {json + two_bytes, "401"},
+            {json + two_bytes + "Authorization: Bearer wrong\r\n", "401"},
+            {json + two_bytes + "Expect: 100-continue\r\n", "401"},
+            {two_bytes, "415"},
+            {two_bytes + "Content-Type: application/x-www-form-urlencoded\r\n", "415"},
+            {json + two_bytes + "Origin: http://localhost\r\n", "403"},
+            {json + "Content-Length: 99999999\r\n", "401"},
+        }));
+        CAPTURE(fields);
+        CHECK(ask(loopback(port), head + fields).substr(0, 13) == "HTTP/1.1 " + status + ' ');
+        const std::string others = "Authorization: Bearer s3cret\r\nHost: localhost\r\n";
+        CHECK(ask(loopback(port), "GET /cache/purge HTTP/1.1\r\n" + others).starts_with("HTTP/1.1 405 "));
+        CHECK(ask(loopback(port), "PUT /cache/purge HTTP/1.1\r\n" + others + json + two_bytes, "{}")
+                  .starts_with("HTTP/1.1 413 "));
+        CHECK(ask(loopback(port), "POST /cache/purge/ HTTP/1.1\r\n" + others + json + two_bytes, "{}")
+                  .starts_with("HTTP/1.1 413 "));
+        CHECK(admin.purges().empty());
+        CHECK(ask(loopback(port), "POST /cache/purge HTTP/1.1\r\n" + others + json + two_bytes, "{}")
+                  .starts_with("HTTP/1.1 200 "));
+        CHECK(admin.purges() == all{"{}"});
     }
 }
 

@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 
 #include "proxy/ctl_roll.hpp"
+#include "proxy/purge_request.hpp"
 
 using namespace weir;
 using namespace weir::proxy;
@@ -135,4 +136,25 @@ TEST_CASE("the last server that gets requests is not drained", "[proxy][ctl][rol
     }
     CHECK(may_drain(make_upstream({{"own", "up"}, {"other", "down"}}), "own").why_not.find("--force") !=
           std::string::npos);
+}
+
+TEST_CASE("what ctl is told to purge is what weir reads", "[proxy][ctl][purge]") {
+    const snapshot config;
+    std::string why;
+    const auto order = parse_purge(
+        to_json(purge_wish{.urls = {"http://a/1", "a/2"}, .prefixes = {"a/x/"}, .tags = {"b", "c\"d"}, .soft = true}),
+        config, why);
+    CAPTURE(why);
+    REQUIRE(order);
+    CHECK(order->urls == std::vector<std::string>{"a/1", "a/2"});
+    CHECK(order->prefixes == std::vector<std::string>{"a/x/"});
+    CHECK(order->tags == std::vector<std::string>{"b", "c\"d"});
+    CHECK(order->mode == cache::purge_mode::soft);
+    CHECK_FALSE(order->all);
+
+    const auto all = parse_purge(to_json(purge_wish{.all = true}), config, why);
+    REQUIRE(all);
+    CHECK(all->all);
+    CHECK(all->mode == cache::purge_mode::hard);
+    CHECK_FALSE(parse_purge(to_json(purge_wish{}), config, why));
 }
