@@ -13,6 +13,7 @@
 #include "proxy/http/framing.hpp"
 #include "proxy/http/target.hpp"
 #include "proxy/log.hpp"
+#include "proxy/purge_request.hpp"
 #include "proxy/refresh.hpp"
 #include "proxy/wall_time.hpp"
 #include "proxy/worker.hpp"
@@ -197,15 +198,17 @@ client_connection::step client_connection::handle_request() {
     if (max_forwards(c.head) == 0) {
         return refuse(c.head.method == http::verb::trace ? cause::trace_ended_here : cause::options_ended_here);
     }
+    if (c.head.method == http::verb::purge && !config.settings.cache.purge_allow.empty())
+        return answer_purge(from.address);
     const route* via = config.find(c.host, c.path);
     if (!via) return refuse(cause::no_route);
     if (c.head.body == http::body_kind::length &&
         c.head.content_length > config.settings.client.max_content_bytes.value_or(UINT64_MAX)) {
         return refuse(cause::content_too_large);
     }
+    static const conf::key_settings whole_target;
     const conf::route_cache_settings* const rules = via->caches ? &*via->settings->cache : nullptr;
-    cache::make_key(from.scheme, c.host, c.head.target, rules ? rules->key : conf::key_settings(), c.head.fields,
-                    c.key);
+    cache::make_key(from.scheme, c.host, c.head.target, rules ? rules->key : whole_target, c.head.fields, c.key);
     cache::lookup_result found = worker_.cache().lookup(c.head, c.key, rules, coarse_wall_now());
     const bool usable = found.what == cache::outcome::fresh || found.what == cache::outcome::stale_usable;
     if (found.refreshes) begin_refresh(worker_, c, peer_, *via, found);
@@ -356,6 +359,26 @@ void client_connection::end() {
     worker_.remove(*this);
 }
 
+// PURGE on a listener, where somebody may send it (cache.purge.allow).
+client_connection::step client_connection::answer_purge(const boost::asio::ip::address& client) {
+    const snapshot& config = *worker_.current();
+    request_context& c = *context_;
+    if (!config.purgers(client)) return refuse(cause::purge_not_allowed);
+    const std::string content = carry_out(order_of(c.head, c.host, config), worker_.cache().purges());
+    keep_alive_ = c.head.keep_alive && content_.at_end() && !worker_.draining();
+    lingers_ = !keep_alive_;
+    content_sent_ = content.size();
+    std::string out;
+    http::append_status_line(200, http::reason_phrase(200), out);
+    http::append_date(std::chrono::floor<std::chrono::seconds>(coarse_wall_now()), out);
+    http::append_field("Content-Type", "application/json", out);
+    http::append_field("Cache-Control", "no-store", out);
+    http::append_field("Content-Length", content.size(), out);
+    append_connection_field(out);
+    out += "\r\n";
+    return end_with(out + content, 200, cause::none);
+}
+
 // An answer of our own to a request that goes no further.
 client_connection::step client_connection::refuse(cause why) {
     const http::request_head& head = context_->head;
@@ -365,12 +388,16 @@ client_connection::step client_connection::refuse(cause why) {
         understood && why != cause::ambiguous_path && head.keep_alive && content_.at_end() && !worker_.draining();
     lingers_ = !keep_alive_;
     const unsigned status = status_of(why);
-    std::string out = compose_refusal(status, why);
-    context_->buffer.consume(understood ? head.size : context_->buffer.unread().size());
-    sent_ = out.size();
+    return end_with(compose_refusal(status, why), status, why);
+}
+
+client_connection::step client_connection::end_with(std::string response, unsigned status, cause why) {
+    const std::uint32_t head = context_->head.size;
+    context_->buffer.consume(head > 0 ? head : context_->buffer.unread().size());
+    sent_ = response.size();
     driver_ = driver::coroutine;
     record({.status = status, .why = why}, nullptr);
-    worker_.tasks().spawn(send_refusal(std::move(out)), [this] { guarded([this] { after_response(); }); });
+    worker_.tasks().spawn(send_own(std::move(response)), [this] { guarded([this] { after_response(); }); });
     return step::handed_over;
 }
 
@@ -387,7 +414,7 @@ std::string client_connection::compose_refusal(unsigned status, cause why) {
     return out;
 }
 
-awaitable<void> client_connection::send_refusal(std::string response) {
+awaitable<void> client_connection::send_own(std::string response) {
     std::string_view bytes = response;
     response_ended_ = co_await write(std::span(&bytes, 1)) == cause::none;
 }

@@ -73,14 +73,16 @@ class client_connection final : public exchange_client, public connection_hook, 
     step handle_request();
     step answer_hit(const route& via, const cache::lookup_result& found);
     step start_exchange(const route& via, cache::lookup_result found);
+    step answer_purge(const boost::asio::ip::address& client);
     step refuse(cause why);
+    step end_with(std::string response, unsigned status, cause why);
     void refuse_late_head();
     std::string compose_refusal(unsigned status, cause why);
 
     awaitable<void> serve(const route& via, cache::lookup_result found);
     awaitable<void> finish_hit(std::shared_ptr<const cache::stored_response> response, std::string head,
                                std::size_t skip, bool with_content);
-    awaitable<void> send_refusal(std::string response);
+    awaitable<void> send_own(std::string response);
     awaitable<cause> write(std::span<std::string_view> buffers);
     awaitable<cause> wait_taken();
     awaitable<void> linger();

@@ -38,6 +38,7 @@ constexpr std::array descriptions{
     description{cause::options_ended_here, 200, "max-forwards", "", ""},
     description{cause::trace_ended_here, 501, "max-forwards", "", "TRACE is not answered here."},
     description{cause::only_if_cached, 504, "only-if-cached", "", "No stored response can be used."},
+    description{cause::purge_not_allowed, 403, "purge-not-allowed", "", "Who asked may not purge here."},
     description{cause::no_endpoint, 503, "no-endpoint", "destination_unavailable",
                 "No server is available for this page. Try again in a moment."},
     description{cause::queue_full, 503, "queue-full", "connection_limit_reached",
@@ -88,7 +89,7 @@ unsigned status_of(cause why) {
     return describe(why).status;
 }
 bool blames_client(cause why) {
-    return why > cause::none && why <= cause::only_if_cached;
+    return why > cause::none && why <= cause::purge_not_allowed;
 }
 std::string_view text(cause why) {
     return describe(why).text;

@@ -28,7 +28,8 @@ enum class cause : std::uint8_t {
     no_route,
     options_ended_here,  // Max-Forwards: 0 (RFC 9110 section 7.6.2): no failure, 200 without content
     trace_ended_here,
-    only_if_cached,  // and the cache has nothing (RFC 9111 section 5.2.1.7)
+    only_if_cached,     // and the cache has nothing (RFC 9111 section 5.2.1.7)
+    purge_not_allowed,  // PURGE from who is not of cache.purge.allow
     // the upstream's
     no_endpoint,    // none is up: their names do not resolve
     queue_full,     // as many requests wait for an endpoint as may

@@ -94,7 +94,7 @@ TEST_CASE("a cause leads to the status that RFC 9110 has for it", "[proxy][error
         {cause::read_timeout, 504},       {cause::bad_response, 502},
         {cause::response_cut, 502},       {cause::out_of_descriptors, 503},
         {cause::internal, 500},           {cause::queue_full, 503},
-        {cause::queue_timeout, 503},
+        {cause::queue_timeout, 503},      {cause::purge_not_allowed, 403},
     }));
     CAPTURE(text(why));
     CHECK(status_of(why) == status);
@@ -121,7 +121,7 @@ TEST_CASE("what the client did is not blamed on an endpoint", "[proxy][error][rf
     CHECK_FALSE(blames_client(cause::none));
     for (const cause why : all_causes()) {
         CAPTURE(text(why));
-        CHECK(blames_client(why) == (why <= cause::only_if_cached));
+        CHECK(blames_client(why) == (why <= cause::purge_not_allowed));
         if (blames_client(why)) {
             CHECK(proxy_status(why).empty());
         } else {
