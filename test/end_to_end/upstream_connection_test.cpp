@@ -170,7 +170,7 @@ TEST_CASE("at most max_idle connections are kept", "[end_to_end][pool]") {
     std::vector<raw_client> clients;
     for (int i = 0; i < 5; ++i) {
         clients.push_back(under_test.weir.client());
-        clients.back().send(get("/"));
+        clients.back().send(get("/" + std::to_string(i)));
     }
     under_test.origin.wait_for_requests(5);
     all_here.open();
