@@ -111,10 +111,11 @@ char* access_log::format_combined(const access_record& record) {
     line.text(" ").escaped(record.endpoint, escape_style::bare, word_room);
     line.text(" ").escaped(record.cache, escape_style::bare, word_room).text(" ");
     if (record.queue_duration.count() > 0) {
-        line.seconds(record.queue_duration).text("\n");
+        line.seconds(record.queue_duration);
     } else {
-        line.text("-\n");
+        line.text("-");
     }
+    line.text(" ").escaped(record.cache_detail, escape_style::bare, word_room).text("\n");
     return line.position();
 }
 

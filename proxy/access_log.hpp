@@ -29,7 +29,7 @@ struct access_record {
     std::string_view request_id{};
     std::string_view upstream{};
     std::string_view endpoint{};
-    std::string_view cache{};         // "hit", "stale", "miss", "pass"
+    std::string_view cache{};         // "hit", "miss", ...: see cache_metric
     std::string_view cache_detail{};  // the reason, as in Cache-Status
     std::string_view error{};         // the word of Proxy-Status
     unsigned version = 11;            // 10 or 11
@@ -42,10 +42,10 @@ struct access_record {
 // Formats records for one worker, which alone uses it; allocates nothing after construction.
 //
 // combined: client - - [21/Nov/2026:20:15:03 +0000] "GET /a HTTP/1.1" 200 content_bytes "referer" "user agent" seconds
-// upstream_seconds endpoint cache queue_seconds; what is not known is "-". Quotes, backslashes, control and non-ASCII
-// characters are written \xXX, so a line cannot be forged. JSON: one object a line with a member for each member of
-// access_record (`start` is `time`); bytes that are no UTF-8 are written \u00XX. A field that would take very much room
-// is cut and ends in "...".
+// upstream_seconds endpoint cache queue_seconds cache_detail; what is not known is "-". Quotes, backslashes, control
+// and non-ASCII characters are written \xXX, so a line cannot be forged. JSON: one object a line with a member for each
+// member of access_record (`start` is `time`); bytes that are no UTF-8 are written \u00XX. A field that would take very
+// much room is cut and ends in "...".
 class access_log {
   public:
     access_log(std::shared_ptr<log_buffer> buffer, conf::log_format format);

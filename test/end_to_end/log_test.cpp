@@ -49,11 +49,11 @@ TEST_CASE("the combined log has a line for each exchange", "[end_to_end][log]") 
     const std::string times = " [0-9]+\\.[0-9]+ [0-9]+\\.[0-9]+ ";
     const std::vector<std::string> expected = {
         start + "\"GET /cached\\?q HTTP/1\\.1\" 200 8 \"http://other\\.example/\" \"test/1 \\(a b\\)\"" + times +
-            endpoint + " miss -",
-        start + "\"GET /cached\\?q HTTP/1\\.1\" 200 8 \"-\" \"-\" [0-9]+\\.[0-9]+ - - hit -",
-        start + "\"POST /post HTTP/1\\.0\" 200 8 \"-\" \"-\"" + times + endpoint + " pass -",
-        start + "\"GET /broken HTTP/1\\.1\" 502 [0-9]+ \"-\" \"-\"" + times + endpoint + " miss -",
-        start + "\"-\" 400 [0-9]+ \"-\" \"-\" [0-9]+\\.[0-9]+ - - - -",
+            endpoint + " miss - stored",
+        start + "\"GET /cached\\?q HTTP/1\\.1\" 200 8 \"-\" \"-\" [0-9]+\\.[0-9]+ - - hit - -",
+        start + "\"POST /post HTTP/1\\.0\" 200 8 \"-\" \"-\"" + times + endpoint + " pass - method",
+        start + "\"GET /broken HTTP/1\\.1\" 502 [0-9]+ \"-\" \"-\"" + times + endpoint + " miss - uri-miss",
+        start + "\"-\" 400 [0-9]+ \"-\" \"-\" [0-9]+\\.[0-9]+ - - - - -",
     };
     for (std::size_t i = 0; i < expected.size(); ++i) {
         CAPTURE(lines[i], expected[i]);

@@ -59,15 +59,15 @@ TEST_CASE("a combined line is that of other servers and what we know besides", "
     SECTION("of a miss") {
         CHECK(log.format(record) ==
               "192.0.2.7 - - [21/Nov/2026:20:00:00 +0000] \"GET /a?b=c HTTP/1.1\" 200 100 \"http://example.org/\" "
-              "\"curl/7.88.1\" 0.001234 0.001000 127.0.0.1:9001 miss -\n");
+              "\"curl/7.88.1\" 0.001234 0.001000 127.0.0.1:9001 miss - uri-miss\n");
         record.queue_duration = 20'005us;
-        CHECK(log.format(record).ends_with(" miss 0.020005\n"));
+        CHECK(log.format(record).ends_with(" miss 0.020005 uri-miss\n"));
     }
     SECTION("of what is not known") {
         access_record bare;
         bare.start = record.start;
         bare.status = 400;
-        CHECK(log.format(bare) == "- - - [21/Nov/2026:20:00:00 +0000] \"-\" 400 0 \"-\" \"-\" 0.000000 - - - -\n");
+        CHECK(log.format(bare) == "- - - [21/Nov/2026:20:00:00 +0000] \"-\" 400 0 \"-\" \"-\" 0.000000 - - - - -\n");
     }
     SECTION("with an older version and a long time") {
         record.version = 10;
