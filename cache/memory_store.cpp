@@ -13,6 +13,10 @@
 
 #include "cache/eviction.hpp"
 
+// Of jemalloc; null where the program is not linked with it.
+extern "C" int mallctl(const char* name, void* old, std::size_t* old_size, void* value, std::size_t value_size)
+    __attribute__((weak));
+
 namespace weir::cache {
 
 namespace {
@@ -60,6 +64,17 @@ std::uint64_t memory_of(const variant_table& table) {
     constexpr std::uint64_t group_bytes = 16;
     return table.bucket_count() * sizeof(variant_table::value_type) +
            (table.bucket_count() + slots_of_group - 1) / slots_of_group * group_bytes;
+}
+
+// What a thread has freed waits in its own cache, and what it stores next is put there: piece by piece onto the pages
+// of what has gone, each of which then stays for one piece. So that cache is emptied now and then.
+void give_back_freed(std::uint64_t freed_bytes) {
+    constexpr std::uint64_t worth_it = 256 * 1024;
+    thread_local std::uint64_t freed_since = 0;
+    freed_since += freed_bytes;
+    if (freed_since < worth_it) return;
+    freed_since = 0;
+    if (mallctl) mallctl("thread.tcache.flush", nullptr, nullptr, nullptr, 0);
 }
 
 std::uint64_t random_seed() {
@@ -270,7 +285,8 @@ void memory_store::put(std::shared_ptr<const stored_response> response) {
     arriving->bytes = response->memory_bytes();
     arriving->response = std::move(response);
     variant& added = *arriving;
-    if (added.bytes > impl_->limit.load(std::memory_order_relaxed)) return;
+    const std::uint64_t bytes = added.bytes;
+    if (bytes > impl_->limit.load(std::memory_order_relaxed)) return;
     shard& s = impl_->shard_of(hash);
     {
         dropped_responses dropped;
@@ -286,6 +302,7 @@ void memory_store::put(std::shared_ptr<const stored_response> response) {
         s.order->insert(added);
     }
     if (impl_->excess() > 0) impl_->evict_in_turn(s);
+    give_back_freed(bytes);  // about as much as had to go
 }
 
 void memory_store::erase(std::string_view key) {

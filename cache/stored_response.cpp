@@ -1,6 +1,7 @@
 #include "cache/stored_response.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cassert>
 
 #include "cache/freshness.hpp"
@@ -18,9 +19,12 @@ namespace {
 using std::chrono::floor;
 using std::chrono::seconds;
 
-// What the allocator takes for a block of `bytes`: its own word, rounded up to 16, never less than 32 (glibc).
+// What jemalloc takes for a block of `bytes`: up to 128 rounded up to 16, from there to one of four classes between two
+// powers of two, and a page more from 16 KiB on.
 constexpr std::size_t heap_bytes(std::size_t bytes) {
-    return bytes == 0 ? 0 : std::max<std::size_t>(32, (bytes + 8 + 15) / 16 * 16);
+    const std::size_t step = bytes <= 128 ? 16 : std::bit_floor(bytes - 1) / 4;
+    const std::size_t rounded = (bytes + step - 1) / step * step;
+    return rounded < 16 * 1024 ? rounded : rounded + 4096;
 }
 
 std::size_t heap_bytes(const std::string& text) {

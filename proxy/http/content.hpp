@@ -33,7 +33,9 @@ class memory_budget {
 // threads need no lock once they have learned of it. Freed with its last block_ptr.
 class block {
   public:
-    static constexpr std::uint32_t usual_capacity = 16 * 1024 - 32;  // with the block's own fields a whole size class
+    // With the block's own fields jemalloc's last class of small sizes, which leaves nothing unused; what is larger has
+    // pages of its own, and one more.
+    static constexpr std::uint32_t usual_capacity = 14 * 1024 - 32;
 
     // A block that is charged to `budget`, which was asked before (nullptr: not charged).
     static boost::intrusive_ptr<block> make(std::uint32_t capacity, memory_budget* budget);

@@ -201,7 +201,7 @@ TEST_CASE("what is larger than the bound is not taken", "[cache][memory_store][l
 TEST_CASE("a response that needs all the room gets it from every shard", "[cache][memory_store][limits]") {
     test_store store(1024 * 1024, 64, either_policy());
     for (int i = 0; i < 500; ++i) store.put(response_of(i));
-    store.put(response_of(1000, 900 * 1024));
+    store.put(response_of(1000, 800 * 1024));
     CHECK(has(store, 1000));
     CHECK(store.use().bytes <= 1024 * 1024);
     CHECK(store.use().responses < 100);

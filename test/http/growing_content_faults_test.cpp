@@ -50,7 +50,7 @@ TEST_CASE("a folder that is not there costs speed and nothing else", "[http][con
     r.disk.configure(r.folder.path() + "/missing");
     const auto content = r.make({.window_bytes = 2 * one_block});
     content_reader reader(content);
-    const std::string text = some_text(20 * one_block);
+    const std::string text = some_text(40 * one_block);
     std::size_t written = content->append(text);
     CHECK(written >= 2 * one_block);
     pass_through(r.disk);

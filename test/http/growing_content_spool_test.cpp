@@ -40,7 +40,7 @@ TEST_CASE("the writer goes on while blocks are on their way to the disk", "[http
     {
         const hold_up held(r.disk);
         written = content->append(text);
-        CHECK(written == 18 * one_block);
+        CHECK(written == (256 * 1024 / one_block + 2) * one_block);  // what may be on its way, and the window
         CHECK(content->prepare().empty());
         CHECK_FALSE(content->stalled());
         bell room;
