@@ -64,6 +64,11 @@ bool forbids_storing(const http::field_list& request) {
     return request.has(http::field_id::cache_control) && request_control(request).no_store;
 }
 
+// One whose response may well not be stored leaves it to the others.
+bool may_refresh(const http::field_list& request) {
+    return !request.has(http::field_id::authorization) && !forbids_storing(request);
+}
+
 // Who has a found response, decides: fresh, stale but usable, or to be validated.
 void judge_found(lookup_result& result, const http::request_head& request, const conf::route_cache_settings& rules,
                  time_point now) {
@@ -94,12 +99,12 @@ void judge_found(lookup_result& result, const http::request_head& request, const
         // A soft purge asks for a newer one; the RFC lets this one be used for as long as it says.
         result.what = outcome::stale_usable;
         result.detail = "soft-purge";
-        result.refreshes = takes_refresh(stored, now);
+        result.refreshes = may_refresh(request.fields) && takes_refresh(stored, now);
         result.ttl = seconds{0};
     } else if (usable_while_revalidating(stored, result.age, rules.stale)) {
         result.what = outcome::stale_usable;
         result.detail = "stale-while-revalidate";
-        result.refreshes = takes_refresh(stored, now);
+        result.refreshes = may_refresh(request.fields) && takes_refresh(stored, now);
     } else if (backs_off(stored, now) && usable_on_error(stored, result.age, rules.stale)) {
         result.what = outcome::stale_usable;
         result.detail = "stale-if-error";
@@ -167,13 +172,24 @@ lookup_result cache::lookup(const http::request_head& request, std::string_view 
     }
     result.may_store = is_get;
     // What is likely to be for this request alone is not waited for.
-    result.may_collapse = is_get && (result.what == outcome::miss || result.what == outcome::stale) &&
-                          !request.fields.has(http::field_id::authorization) && !forbids_storing(request.fields);
+    const bool waits = result.what == outcome::miss ||
+                       (result.what == outcome::stale && !result.personal && !keys_.is_uncacheable(key, now));
+    result.may_collapse =
+        is_get && waits && !request.fields.has(http::field_id::authorization) && !forbids_storing(request.fields);
     return result;
 }
 
+bool cache::may_answer(const stored_response& response, const http::request_head& request,
+                       const conf::route_cache_settings& rules, bool personal, time_point now) const {
+    if (purges_.judge(response) == purge_log::verdict::dead) return false;
+    if (personal && !response.control.is_public) return false;
+    const std::chrono::seconds age = current_age(response, now);
+    const bool honours = rules.client_directives == conf::directives_policy::honour && has_directives(request.fields);
+    return honours ? satisfies(request_control(request.fields), response, age) : is_fresh(response, age);
+}
+
 void cache::store(std::shared_ptr<const stored_response> response) {
-    keys_.forget_uncacheable(response->key);
+    if (is_fresh(*response, response->corrected_initial_age)) keys_.forget_uncacheable(response->key);
     store_.put(std::move(response));
 }
 

@@ -58,6 +58,11 @@ class cache {
     lookup_result lookup(const http::request_head& request, std::string_view key,
                          const conf::route_cache_settings* rules, time_point now);
 
+    // Whether a response that another request has just brought may be used for this one, which selects it: not purged
+    // since, fresh, public where the request is personal, and as its directives want it where they count.
+    bool may_answer(const stored_response& response, const http::request_head& request,
+                    const conf::route_cache_settings& rules, bool personal, time_point now) const;
+
     // Any thread. Unless it was purged since its fill began.
     void store(std::shared_ptr<const stored_response> response);
     // Every variant under `key`, at once: a newer response is there which is not stored.

@@ -316,6 +316,8 @@ std::optional<std::vector<vary_field>> vary_of(const http::field_list& response,
     std::vector<vary_field> vary;
     const auto is_refused = [&](std::string_view name) {
         if (name == "*" || !http::valid_field_name(name)) return true;
+        // These two are in every key.
+        if (http::iequals(name, "X-Forwarded-Proto") || http::iequals(name, "X-Forwarded-Host")) return false;
         // The origin saw weir's own, not the client's.
         if (http::iequals(name, "Forwarded") || http::tells_of_client({http::field_id::unknown, name, {}})) return true;
         const auto is_same = [&](const vary_field& known) { return http::iequals(known.name, name); };

@@ -203,7 +203,7 @@ storability may_keep(const http::request_head& request, const http::response_hea
 
 bool may_use_cache(const http::request_head& request) {
     return (request.method == http::verb::get || request.method == http::verb::head) && !has_content(request) &&
-           !removes_fields(request.fields);
+           !request.upgrade_websocket && !removes_fields(request.fields);
 }
 
 // A field that Connection names ends at this hop, so the origin answers as if the client had not sent it, while Vary

@@ -169,7 +169,10 @@ head_verdict judge_head(const stored_response& stored, const http::response_head
     const bool same_modified = !fields.has(http::field_id::last_modified) || is_ruled("Last-Modified", field_rules) ||
                                same_last_modified(stored, fields.value(http::field_id::last_modified));
     const bool same_length = !head.has_content_length || head.content_length == stored.content_bytes;
-    return same_etag && same_modified && same_length ? head_verdict::freshen : head_verdict::invalidate;
+    if (!same_etag || !same_modified || !same_length) return head_verdict::invalidate;
+    // Without a validator nothing vouches for the content.
+    const bool vouched = fields.has(http::field_id::etag) || fields.has(http::field_id::last_modified);
+    return vouched ? head_verdict::freshen : head_verdict::none;
 }
 
 }  // namespace weir::cache

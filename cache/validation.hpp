@@ -43,7 +43,8 @@ freshened freshen(const stored_response& old, const http::request_head& request,
                   std::span<const conf::header_rule> field_rules, time_point request_time, time_point response_time);
 
 // What the response to a HEAD says of the response to a GET that would have been chosen for it (section 4.3.5):
-// `freshen` where no validator and no length differs, `invalidate` where one does, `none` for what is not a 200.
+// `freshen` where no validator and no length differs, `invalidate` where one does, `none` for what is not a 200, and
+// where the HEAD's has no validator: then nothing vouches for the stored content.
 enum class head_verdict : std::uint8_t { none, freshen, invalidate };
 head_verdict judge_head(const stored_response& stored, const http::response_head& head,
                         std::span<const conf::header_rule> field_rules);

@@ -263,7 +263,7 @@ struct cache_settings {
     std::optional<std::uint64_t> memory_bytes = 256 * mebibyte;
     // Default: 16MiB. 1KiB or more: a longer response is not stored.
     std::uint64_t max_response_bytes = 16 * mebibyte;
-    eviction_policy eviction = eviction_policy::lru;  // default: lru. A change needs a restart
+    eviction_policy eviction = eviction_policy::s3fifo;  // default: s3fifo. A change needs a restart
     // Default: 10s. How long a request waits for the fetch of another; then it asks an endpoint itself.
     milliseconds collapse_timeout{10'000};
     // Default: 64. 1 to 10,000 responses per key that differ by Vary.

@@ -31,6 +31,13 @@ constexpr std::chrono::seconds linger_pause{5};                // it was sending
 constexpr std::chrono::milliseconds short_linger_pause{1000};  // it may have sent another request
 constexpr std::chrono::seconds linger_limit{30};
 
+// Behind a proxy that says another host than it sends: the server gets both, so the key has both.
+void append_forwarded_host(request_context& c) {
+    std::string sent;
+    http::append_normalised_host(c.head.host, "http", sent);
+    if (sent != c.host) c.key.append("\nhost: ").append(sent);
+}
+
 }  // namespace
 
 client_connection::client_connection(worker& on, const accepted_socket& socket)
@@ -80,7 +87,7 @@ void client_connection::refuse_late_head() {
     // What came so far is no head: nothing of it is known.
     context_->head.clear();
     keep_alive_ = false;
-    const std::string answer = compose_refusal(408, cause::head_timeout);
+    const std::string answer = compose_refusal(408, cause::head_timeout, {});
     const std::string_view bytes = answer;
     stream_.try_write(std::span(&bytes, 1));
     record({.status = 408, .why = cause::head_timeout}, nullptr);
@@ -209,13 +216,25 @@ client_connection::step client_connection::handle_request() {
     static const conf::key_settings whole_target;
     const conf::route_cache_settings* const rules = via->caches ? &*via->settings->cache : nullptr;
     cache::make_key(from.scheme, c.host, c.head.target, rules ? rules->key : whole_target, c.head.fields, c.key);
+    if (rules && from.from_trusted) append_forwarded_host(c);
     cache::lookup_result found = worker_.cache().lookup(c.head, c.key, rules, coarse_wall_now());
     const bool usable = found.what == cache::outcome::fresh || found.what == cache::outcome::stale_usable;
-    if (found.refreshes) begin_refresh(worker_, c, peer_, *via, found);
+    if (found.refreshes) refresh_behind(*via, found);
     if (usable && !c.head.fields.has(http::field_id::range)) return answer_hit(*via, found);
     const bool reads = c.head.method == http::verb::get || c.head.method == http::verb::head;
-    if (!usable && rules && reads && cache::only_if_cached(c.head.fields)) return refuse(cause::only_if_cached);
+    if (!usable && rules && reads && cache::only_if_cached(c.head.fields))
+        return refuse(cause::only_if_cached,
+                      rules->cache_status ? "Cache-Status: weir; detail=only-if-cached\r\n" : "");
     return start_exchange(*via, std::move(found));
+}
+
+// Without the memory for it the client still gets its answer, and somebody else tries again.
+void client_connection::refresh_behind(const route& via, const cache::lookup_result& found) {
+    try {
+        begin_refresh(worker_, *context_, peer_, via, found);
+    } catch (const std::bad_alloc&) {
+        cache::cache::refresh_failed(*found.response, coarse_wall_now());
+    }
 }
 
 // The path that must be quick: no coroutine, no allocation, one gathered write. What the kernel does not take at once
@@ -303,7 +322,8 @@ client_connection::step client_connection::start_exchange(const route& via, cach
 awaitable<void> client_connection::serve(const route& via, cache::lookup_result found) {
     worker_.metrics().connections_active.add(1);
     request_context& c = *context_;
-    const http::forwarded_client from = resolve_client();
+    http::forwarded_client from = resolve_client();
+    if (via.caches) from.host = c.host;  // as the key has it
     if (from.from_trusted) c.request_id = c.head.fields.value("X-Request-ID");
     if (c.request_id.empty()) worker_.write_request_id(c.request_id);
     const auto run = std::make_unique<exchange>(worker_, exchange::inputs{.client = *this,
@@ -380,7 +400,7 @@ client_connection::step client_connection::answer_purge(const boost::asio::ip::a
 }
 
 // An answer of our own to a request that goes no further.
-client_connection::step client_connection::refuse(cause why) {
+client_connection::step client_connection::refuse(cause why, std::string_view fields) {
     const http::request_head& head = context_->head;
     const bool understood = head.size > 0;
     if (!understood || why == cause::ambiguous_path) worker_.metrics().bad_requests.add();
@@ -388,7 +408,7 @@ client_connection::step client_connection::refuse(cause why) {
         understood && why != cause::ambiguous_path && head.keep_alive && content_.at_end() && !worker_.draining();
     lingers_ = !keep_alive_;
     const unsigned status = status_of(why);
-    return end_with(compose_refusal(status, why), status, why);
+    return end_with(compose_refusal(status, why, fields), status, why);
 }
 
 client_connection::step client_connection::end_with(std::string response, unsigned status, cause why) {
@@ -401,12 +421,13 @@ client_connection::step client_connection::end_with(std::string response, unsign
     return step::handed_over;
 }
 
-std::string client_connection::compose_refusal(unsigned status, cause why) {
+std::string client_connection::compose_refusal(unsigned status, cause why, std::string_view fields) {
     const std::string page = error_page(status, why);
     std::string out;
     http::append_status_line(status, http::reason_phrase(status), out);
     append_error_fields(status, why, std::chrono::floor<std::chrono::seconds>(coarse_wall_now()), out);
     http::append_field("Content-Length", page.size(), out);
+    out += fields;
     append_connection_field(out);
     out += "\r\n";
     content_sent_ = context_->head.method == http::verb::head ? 0 : page.size();

@@ -71,13 +71,14 @@ class client_connection final : public exchange_client, public connection_hook, 
     step await_head();
     step become_idle();
     step handle_request();
+    void refresh_behind(const route& via, const cache::lookup_result& found);
     step answer_hit(const route& via, const cache::lookup_result& found);
     step start_exchange(const route& via, cache::lookup_result found);
     step answer_purge(const boost::asio::ip::address& client);
-    step refuse(cause why);
+    step refuse(cause why, std::string_view fields = {});
     step end_with(std::string response, unsigned status, cause why);
     void refuse_late_head();
-    std::string compose_refusal(unsigned status, cause why);
+    std::string compose_refusal(unsigned status, cause why, std::string_view fields);
 
     awaitable<void> serve(const route& via, cache::lookup_result found);
     awaitable<void> finish_hit(std::shared_ptr<const cache::stored_response> response, std::string head,

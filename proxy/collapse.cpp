@@ -23,9 +23,10 @@ bool fill::wait(http::wakeable& waiter) {
     return true;
 }
 
-void fill::cancel_wait(http::wakeable& waiter) {
+void fill::unfollow(http::wakeable& waiter) {
     const std::lock_guard lock(mutex_);
     std::erase(waiters_, &waiter);
+    --followers_;
 }
 
 void fill::arrive(std::shared_ptr<const cache::stored_response> head, std::shared_ptr<http::growing_content> content,
@@ -59,17 +60,24 @@ void fill::fail(cause why) {
 
 // With the mutex held while they are woken: who cancels its wait may be gone right after.
 void fill::settle(view outcome) {
+    std::vector<cache::vary_field> vary;
+    if (outcome.response) vary = outcome.response->vary;
     const std::lock_guard lock(mutex_);
     if (view_.now != stage::asking) return;
     view_ = std::move(outcome);
-    if (view_.response) vary_ = view_.response->vary;
+    if (view_.response) vary_ = std::move(vary);
     for (http::wakeable* waiter : waiters_) waiter->wake();
     waiters_.clear();
 }
 
+bool fill::followed() const {
+    const std::lock_guard lock(mutex_);
+    return followers_ > 0;
+}
+
 bool fill::goes_on_without_client() {
     const std::lock_guard lock(mutex_);
-    if (!waiters_.empty()) return true;
+    if (followers_ > 0 || view_.now == stage::arriving) return true;
     closed_ = true;
     return false;
 }
@@ -78,16 +86,23 @@ collapse::place collapse::join(std::string_view key, const cache::request_view& 
                                const cache::stored_response* sibling) {
     shard& s = shard_of(key);
     const std::lock_guard lock(s.mutex);
-    auto found = s.fills.find(key);
-    if (found == s.fills.end()) found = s.fills.try_emplace(std::string(key)).first;
-    for (const std::shared_ptr<fill>& running : found->second) {
-        const std::lock_guard fill_lock(running->mutex_);
-        if (!running->closed_ && cache::selects(running->vary_, request)) return {running, false};
+    const auto found = s.fills.find(key);
+    if (found != s.fills.end()) {
+        for (const std::shared_ptr<fill>& running : found->second) {
+            const std::lock_guard fill_lock(running->mutex_);
+            if (running->closed_ || !cache::selects(running->vary_, request)) continue;
+            ++running->followers_;
+            return {running, false};
+        }
+        if (found->second.size() >= max_fills_per_key) return {};
     }
-    if (found->second.size() >= max_fills_per_key) return {};
     auto led = std::make_shared<fill>();
     if (sibling) led->vary_ = cache::vary_of(sibling->vary, request);
-    found->second.push_back(led);
+    if (found != s.fills.end()) {
+        found->second.push_back(led);
+    } else {
+        s.fills.emplace(std::string(key), std::vector{led});
+    }
     return {std::move(led), true};
 }
 

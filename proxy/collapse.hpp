@@ -4,6 +4,9 @@
 // A fill is what the leader and its followers share. It is in the table while others may join it: until its response is
 // stored, is seen not to be storable, or has failed. What followers do then is theirs: see exchange_cache.cpp.
 //
+// What is stored never waits for readers. A response that proves too large to store while others read it goes at the
+// pace of the slowest of them, as far as spool and memory do not hold it.
+//
 // Several fills of one key may run side by side where it is known that their requests select different variants.
 #pragma once
 
@@ -46,10 +49,10 @@ class fill {
     // Any thread.
     view look() const;
 
-    // A follower, between join() and its end. Wakes `waiter` once when the stage is no longer asking; false (nothing
-    // registered) when it is not.
+    // A follower, between join() and unfollow(), which it calls once. Wakes `waiter` once when the stage is no longer
+    // asking; false (nothing registered) when it is not.
     bool wait(http::wakeable& waiter);
-    void cancel_wait(http::wakeable& waiter);
+    void unfollow(http::wakeable& waiter);
 
     // The leader; each of these ends `asking`.
     void arrive(std::shared_ptr<const cache::stored_response> head, std::shared_ptr<http::growing_content> content,
@@ -57,7 +60,10 @@ class fill {
     void validate(std::shared_ptr<const cache::stored_response> response, unsigned origin_status);
     void keep_to_itself(unsigned origin_status);
     void fail(cause why);
-    // The leader's client has left: true when others wait, for whom it goes on; else nobody can join any more.
+    // Whether anybody follows now.
+    bool followed() const;
+    // The leader's client has left: true when others follow, or may still, for whom it goes on; else nobody can join
+    // any more.
     bool goes_on_without_client();
 
   private:
@@ -68,6 +74,7 @@ class fill {
     // Guarded by mutex_.
     view view_;
     std::vector<http::wakeable*> waiters_;
+    std::size_t followers_ = 0;
     bool closed_ = false;                  // nobody may join
     std::vector<cache::vary_field> vary_;  // of the requests that it is for, as far as is known
 };

@@ -86,18 +86,19 @@ awaitable<void> exchange::run_phases() {
         co_await answer_stored(in_.found.response, {.hit = true, .detail = in_.found.detail});
         co_return;
     }
+    count_use();
     cause why = co_await receive_request_content();
     if (why == cause::none && in_.found.may_collapse && co_await follow()) co_return;
     if (why == cause::none) why = co_await fetch();
     if (why == cause::none && needs_another_fetch()) {
-        co_await end_push();
-        finish_fetch(false);
+        co_await end_fetch();
         why = co_await fetch();
     }
     if (why == cause::none) learn_from_response();
+    if (has_stale() && why != cause::none && !blames_client(why))
+        cache::cache::refresh_failed(*in_.found.response, wall_now());
     tell_followers(why);
     if (fails_softly(why)) {
-        if (why != cause::none) cache::cache::refresh_failed(*in_.found.response, wall_now());
         co_await answer_stale(why, why == cause::none ? response_.status : 0);
     } else if (why != cause::none) {
         co_await refuse(why);
@@ -109,6 +110,15 @@ awaitable<void> exchange::run_phases() {
     } else {
         co_await relay();
     }
+}
+
+// Of a response that is not wanted after all.
+awaitable<void> exchange::end_fetch() {
+    co_await end_push();
+    if (pull_running_) connection_->stream().close();
+    while (pull_running_) co_await pull_ended_.wait(long_wait);
+    finish_fetch(false);
+    if (response_bytes_) worker_.give_back_buffer(std::move(response_bytes_));
 }
 
 // Whether the client gets the stale response instead of what came.
@@ -223,7 +233,9 @@ awaitable<void> exchange::relay_unstored() {
     append_response_fields(response_, route, response_time_, out_);
     if (not_modified) keep_not_modified_fields(out_);
     append_sticky_cookie(out_);
-    append_status(forwarded_status(), out_);
+    cache_status said = forwarded_status();
+    if (not_modified) said.forwarded_status = response_.status;
+    append_status(said, out_);
     response_start start{.status = status,
                          .reason = not_modified ? http::reason_phrase(304) : response_.reason,
                          .fields = out_,
@@ -334,7 +346,7 @@ void exchange::run_beside(bool& running, awaitable<void> (exchange::*task)()) {
 // Waits for the tasks beside run(). What will be stored, or is read by others, is read to its end, whoever has left;
 // all else is broken off.
 awaitable<void> exchange::settle() {
-    if (pull_running_ && !storable_ && !(fill_ && !content_->abandoned())) connection_->stream().close();
+    if (pull_running_ && !storable_ && !(fill_ && fill_->followed())) connection_->stream().close();
     if (!departed_) departed_at_ = steady::now();
     departed_ = true;
     while (pull_running_) co_await pull_ended_.wait(long_wait);

@@ -131,6 +131,7 @@ class exchange final : http::wakeable {
     awaitable<cause> relay_content(http::content_reader& reader, content_window window);
     awaitable<void> tunnel();
     awaitable<void> refuse(cause why);
+    awaitable<void> end_fetch();
     awaitable<void> settle();
     void run_beside(bool& running, awaitable<void> (exchange::*task)());
     void wake() noexcept override { depart(); }
@@ -145,6 +146,7 @@ class exchange final : http::wakeable {
     // The request goes out as the cache wants it: whole, unconditional but for our own validators.
     bool fills() const { return in_.found.what == cache::outcome::miss || has_stale(); }
     bool validates() const;
+    void count_use();
     awaitable<bool> follow();
     awaitable<bool> answer_if_stored_by_now();
     void leave_fill();

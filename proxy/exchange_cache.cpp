@@ -11,6 +11,8 @@
 #include "cache/validation.hpp"
 #include "proxy/cache_status.hpp"
 #include "proxy/exchange.hpp"
+#include "proxy/finally.hpp"
+#include "proxy/http/fields.hpp"
 #include "proxy/http/framing.hpp"
 #include "proxy/http/target.hpp"
 #include "proxy/stored_answer.hpp"
@@ -32,14 +34,20 @@ bool speaks_of_key(cache::not_stored why, unsigned status) {
         case cache::not_stored::request_has_content:
         case cache::not_stored::request_no_store:
         case cache::not_stored::request_has_authorization:
+        case cache::not_stored::session_cookie:
+        case cache::not_stored::bypass:
+        case cache::not_stored::range:
+        case cache::not_stored::min_uses:
+        case cache::not_stored::purged:
         case cache::not_stored::no_memory:
         case cache::not_stored::incomplete:
             return false;
         default:
             break;
     }
-    // Those below answer to the request's own conditions and ranges.
-    return status < 500 && status != 206 && status != 304 && status != 412 && status != 416;
+    // Of those below 500 most are about the request, not the page.
+    return status < 500 && (status < 400 || status == 404 || status == 410 || status == 451) && status != 206 &&
+           status != 304;
 }
 
 }  // namespace
@@ -50,9 +58,13 @@ cache::request_view exchange::view() const {
     return {in_.request.fields, by_session ? std::optional<bool>(in_.found.personal) : std::nullopt};
 }
 
+// For min_uses.
+void exchange::count_use() {
+    if (in_.found.may_store && in_.route.settings->cache->min_uses > 1) worker_.cache().keys().count_use(in_.cache_key);
+}
+
 // Joins the fill of this key, or begins one. True: the client has its answer.
 awaitable<bool> exchange::follow() {
-    if (in_.route.settings->cache->min_uses > 1) worker_.cache().keys().count_use(in_.cache_key);
     const steady::time_point limit = steady::now() + in_.config->settings.cache.collapse_timeout;
     std::shared_ptr<const cache::stored_response> sibling = in_.found.sibling;
     for (unsigned round = 0; round < max_rounds; ++round) {
@@ -62,25 +74,33 @@ awaitable<bool> exchange::follow() {
             fill_ = std::move(place.fill);
             co_return co_await answer_if_stored_by_now();
         }
+        const finally gone([this, &place] { place.fill->unfollow(more_); });
+        // Somebody refreshes it already.
+        if (in_.found.refreshes) co_return true;
         more_.prepare_remote();
         while (place.fill->wait(more_)) {
             const auto left = std::chrono::ceil<std::chrono::milliseconds>(limit - steady::now());
             const bool woken = left.count() > 0 && co_await more_.wait(left);
-            place.fill->cancel_wait(more_);
             if (departed_) {
                 co_await refuse(cause::client_left);
                 co_return true;
             }
-            if (!woken) co_return false;
+            if (!woken) break;
         }
         fill::view got = place.fill->look();
         switch (got.now) {
             case fill::stage::asking:
-                break;
+                co_return false;
             case fill::stage::arriving:
             case fill::stage::validated:
                 if (!cache::selects(got.response->vary, view())) {
                     sibling = got.response;
+                    break;
+                }
+                if (!worker_.cache().may_answer(*got.response, in_.request, *in_.route.settings->cache,
+                                                in_.found.personal, wall_now())) {
+                    // Purged, or older than it may be: of no use to those who come later, either.
+                    worker_.collapse().leave(in_.cache_key, place.fill);
                     break;
                 }
                 report_.cache = cache_metric::collapsed;
@@ -97,7 +117,7 @@ awaitable<bool> exchange::follow() {
                 co_await answer_stale(cause::none, got.origin_status);
                 co_return true;
             case fill::stage::failed:
-                if (got.why == cause::client_left) break;  // nobody waited for it: it was given up
+                if (blames_client(got.why)) break;  // it was about that client, not about the page
                 if (may_answer_stale()) {
                     co_await answer_stale(got.why, 0);
                 } else {
@@ -116,8 +136,9 @@ awaitable<bool> exchange::answer_if_stored_by_now() {
     if (again.what != cache::outcome::fresh) co_return false;
     fill_->validate(again.response, 0);
     leave_fill();
-    report_.cache = cache_metric::collapsed;
-    co_await answer_stored(again.response, {.forwarded = cache::text(in_.found.why), .collapsed = true});
+    report_.cache = cache_metric::hit;
+    report_.cache_detail = {};
+    co_await answer_stored(again.response, {.hit = true});
     co_return true;
 }
 
@@ -138,12 +159,15 @@ void exchange::tell_followers(cause why) {
             fill_->validate(validated_, 304);
         } else {
             fill_->keep_to_itself(304);
+            worker_.cache().note_uncacheable(in_.cache_key, response_time_);
         }
     } else if (storable_ && storable_.fresh) {
         fill_->arrive(arriving_, content_, known_length());
         if (!fetch_finished_) return;
     } else {
         fill_->keep_to_itself(response_.status);
+        // Everybody validates it: to wait for each other would only make that longer.
+        if (storable_) worker_.cache().note_uncacheable(in_.cache_key, response_time_);
     }
     leave_fill();
 }
@@ -161,7 +185,7 @@ void exchange::plan_storing(bool asked_to_stream) {
     if (storable_ && asked_to_stream) storable_.reason = cache::not_stored::streamed;
     if (storable_) {
         const unsigned uses = route.cache->min_uses;
-        keeps_ = uses == 1 || worker_.cache().keys().uses(in_.cache_key) >= uses;
+        keeps_ = uses == 1 || has_stale() || worker_.cache().keys().uses(in_.cache_key) >= uses;
         arriving_ = cache::make_stored_response(response_to_store(), route.response_headers);
     } else if (speaks_of_key(storable_.reason, response_.status)) {
         worker_.cache().note_uncacheable(in_.cache_key, response_time_);
@@ -204,7 +228,8 @@ bool exchange::needs_another_fetch() {
     }
     // All of it was asked for in order to store it, which cannot be: just the range, then.
     const bool long_one = !response_.has_content_length || response_.content_length > held_response_bytes;
-    if (!fills() || storable_ || response_.status != 200 || !long_one || !in_.request.fields.has(http::field_id::range))
+    if (!fills() || in_.found.refreshes || storable_ || response_.status != 200 || !long_one ||
+        !in_.request.fields.has(http::field_id::range))
         return false;
     in_.found.what = cache::outcome::pass;
     tell_followers(cause::none);
@@ -230,7 +255,6 @@ std::shared_ptr<const cache::stored_response> exchange::freshen() {
                                             route.response_headers, request_time_, response_time_);
     if (!fresh.response) return nullptr;
     fresh.response->fill_number = in_.found.fill_number;
-    fresh.response->tags = cache::tags_of(fresh.response->fields, route.cache->tag_fields, cache::origin_of(old.key));
     keeps_ = bool(fresh.judged);
     if (keeps_) {
         worker_.cache().store(fresh.response);
@@ -286,7 +310,7 @@ awaitable<bool> exchange::answer_arriving(fill::view from, bool collapsed) {
     http::content_reader reader(from.content);
     std::array<std::string_view, 1> first;
     const http::content_reader::view got = reader.peek(first);
-    if (collapsed && got.end && got.state == http::content_state::broken) co_return false;
+    if (collapsed && got.state == http::content_state::broken) co_return false;
     std::optional<std::uint64_t> length = from.length;
     if (from.content->state() == http::content_state::complete) length = from.content->size();
     const wall_time now = wall_now();
@@ -319,8 +343,12 @@ void exchange::begin_answer(const stored_answer& a) {
 
 // Fields of the response that are for this client alone, and so are not stored.
 void exchange::append_withheld_fields(const cache::stored_response& head, std::string& fields) const {
+    const http::connection_options connection(response_.fields);
     for (const http::field_view field : response_.fields) {
-        if (head.control.names(field.name)) http::append_field(field.name, field.value, fields);
+        if (!head.control.names(field.name) || field.id == http::field_id::age) continue;
+        if (http::is_hop_by_hop(field) || connection.names(field)) continue;
+        if (cache::is_ruled(field.name, in_.route.settings->response_headers)) continue;
+        http::append_field(field.name, field.value, fields);
     }
 }
 

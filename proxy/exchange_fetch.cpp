@@ -183,15 +183,18 @@ awaitable<cause> exchange::receive_response_head() {
         // Python servers say 408 to a connection that was idle too long: no answer to this request.
         if (response_.status == 408 && connection_->reused() && !response_.keep_alive) co_return cause::closed_early;
         if (response_.status == 503) heed_unavailable();
+        // Nobody asked whether it had changed.
+        if (response_.status == 304 && fills() && !validates()) co_return cause::bad_response;
         if (response_.status >= 200) co_return cause::none;
         ++interim;
         // In buffered mode weir has said 100 itself.
         if (response_.status == 100 && !(request_streams_ && request_kept_bytes_ == 0 && in_.request.expects_continue))
             continue;
+        if (departed_) continue;
         std::string fields;
         append_interim_fields(response_, fields);
         const cause sent = co_await in_.client.send_interim(response_.status, response_.reason, fields);
-        if (sent != cause::none) co_return sent;
+        if (sent != cause::none && !(fill_ && fill_->goes_on_without_client())) co_return sent;
     }
     co_return cause::bad_response;
 }
@@ -292,6 +295,9 @@ void exchange::stop_storing(cache::not_stored why) {
     storable_.reason = why;
     report_.cache_detail = cache::text(why);
     content_->stop_keeping();
+    if (why == cache::not_stored::too_large) worker_.cache().note_uncacheable(in_.cache_key, response_time_);
+    // Those who come later would find its beginning gone.
+    leave_fill();
 }
 
 // Reads ahead of the client, so that the endpoint is free as soon as it has said its last byte.
@@ -307,6 +313,7 @@ awaitable<void> exchange::pull_response() {
         log::error("internal error: {}", e.what());
     }
     finish_fetch(content_->state() == http::content_state::complete);
+    leave_fill();
 }
 
 awaitable<void> exchange::pull_content() {

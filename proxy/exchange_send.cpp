@@ -39,7 +39,8 @@ awaitable<cause> exchange::send_request() {
                          .keep_alive = in_.route.upstream->settings.keepalive.has_value()};
     std::string validators;
     if (validates()) cache::append_validators(*in_.found.response, validators);
-    out.keyed = fills() || in_.found.may_store;
+    const bool reads = request.method == http::verb::get || request.method == http::verb::head;
+    out.keyed = in_.route.caches && reads;
     out.fills = fills();
     out.validators = validators;
     if (request.body == http::body_kind::chunked && !request_streams_) {

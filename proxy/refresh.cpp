@@ -42,17 +42,18 @@ struct refresh {
 
 awaitable<void> run_refresh(worker& on, std::unique_ptr<refresh> what, boost::asio::ip::address peer, const route& via,
                             cache::lookup_result found) {
-    const auto run = std::make_unique<exchange>(
-        on, exchange::inputs{.client = what->client,
-                             .request = what->head,
-                             .config = what->config,
-                             .route = via,
-                             .from = http::resolve_client(what->head, peer, what->config->trusted),
-                             .path = what->path,
-                             .request_id = what->request_id,
-                             .cache_key = what->key,
-                             .found = std::move(found),
-                             .received = wall_now()});
+    http::forwarded_client from = http::resolve_client(what->head, peer, what->config->trusted);
+    from.host = what->host;  // as the key has it
+    const auto run = std::make_unique<exchange>(on, exchange::inputs{.client = what->client,
+                                                                     .request = what->head,
+                                                                     .config = what->config,
+                                                                     .route = via,
+                                                                     .from = from,
+                                                                     .path = what->path,
+                                                                     .request_id = what->request_id,
+                                                                     .cache_key = what->key,
+                                                                     .found = std::move(found),
+                                                                     .received = wall_now()});
     co_await run->run();
 }
 
@@ -74,9 +75,9 @@ void begin_refresh(worker& on, const request_context& context, const boost::asio
     what->key = context.key;
     on.write_request_id(what->request_id);
     found.what = cache::outcome::stale;
-    found.may_store = found.may_collapse = true;
+    found.may_store = found.may_collapse = found.refreshes = true;
     on.metrics().refreshes.add();
-    on.tasks().spawn(run_refresh(on, std::move(what), peer, via, std::move(found)));
+    on.tasks().spawn(run_refresh(on, std::move(what), peer, via, std::move(found)), [&on] { on.task_ended(); });
 }
 
 }  // namespace weir::proxy

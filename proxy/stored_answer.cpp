@@ -29,6 +29,7 @@ void compose_unsatisfiable(const cache::stored_response& stored, std::uint64_t l
     a.status = 416;
     a.reason = http::reason_phrase(416);
     a.length = 0;
+    a.window = {0, 0};
     append_fields(stored.fields, cache::belongs_in_unsatisfiable, a.fields);
     cache::append_unsatisfied_range(length, a.fields);
 }
@@ -77,6 +78,7 @@ stored_answer compose_answer(const http::request_head& request, const cache::sto
         append_fields(stored.fields, cache::belongs_in_not_modified, a.fields);
         a.reason = http::reason_phrase(304);
         a.has_content = false;
+        a.window = {0, 0};
         return a;
     }
     if (length) {
@@ -97,6 +99,7 @@ stored_answer compose_answer(const http::request_head& request, const cache::sto
     append_fields(
         stored.fields, [](http::field_view) { return true; }, a.fields);
     a.has_content = http::may_have_content(stored.status, request.method);
+    if (!a.has_content) a.window = {0, 0};
     return a;
 }
 

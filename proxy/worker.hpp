@@ -89,6 +89,8 @@ class worker {
                             const balancer::affinity& request);
     // 32 hexadecimal digits, unpredictable enough to be unique.
     void write_request_id(std::string& out);
+    // A task that no connection waited for has ended.
+    void task_ended() { maybe_drained(); }
     // `connection` has ended: destroys it.
     void remove(client_connection& connection);
 

@@ -59,7 +59,7 @@ upstreams:
 cache:
   memory: 256MiB
   max_response: 16MiB
-  eviction: lru
+  eviction: s3fifo
   collapse_timeout: 10s
   max_variants: 64
   uncacheable_memory: 1m

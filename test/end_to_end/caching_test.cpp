@@ -20,6 +20,10 @@ scripted_origin::script always(const std::string& fields) {
     return counting([fields](const request&) { return fields; });
 }
 
+scripted_origin::script always_with(const std::string& content, const std::string& fields) {
+    return scripted_origin::answering(ok(content, fields));
+}
+
 bool is_hit(const response& got) {
     return got.text("Cache-Status").find("; hit") != std::string::npos;
 }
@@ -301,6 +305,108 @@ TEST_CASE("a range of what is not stored fetches the whole, or is passed on", "[
     CHECK(none.status == 416);
     CHECK(none.text("Content-Range") == "bytes */7");
     CHECK(under_test.origin.requests() == (whole ? 1 : 2));
+}
+
+TEST_CASE("a range beyond what is fetched for it is answered with nothing behind it", "[end_to_end][caching][range]") {
+    const std::string content = noise(300'000);
+    const origin_and_weir under_test(always_with(content, "Cache-Control: max-age=60\r\nETag: \"v1\"\r\n"));
+    auto client = under_test.weir.client();
+    const auto none = client.ask_get("/", "Range: bytes=999999-\r\n");
+    CHECK(none.status == 416);
+    CHECK(none.content.empty());
+    // The next answer begins where the one before ended.
+    CHECK(client.ask_get("/").content == content);
+    CHECK(client.ask_get("/other", "If-None-Match: \"v1\"\r\n").status == 304);
+    CHECK(client.ask_get("/other").content == content);
+    CHECK(client.ask_get("/third", "Range: bytes=299990-\r\n").content == content.substr(299'990));
+    CHECK(client.ask_get("/third").content == content);
+    CHECK(under_test.origin.requests() == 3);
+}
+
+TEST_CASE("a range of what may not be stored is fetched again, while the whole still comes",
+          "[end_to_end][caching][range]") {
+    const std::string content = noise(300'000);
+    const origin_and_weir under_test([&](origin_connection& peer) {
+        for (;;) {
+            const request got = peer.read_request();
+            if (got.has("Range")) {
+                peer.send(
+                    "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 0-0/300000\r\n"
+                    "Content-Length: 1\r\n\r\n" +
+                    content.substr(0, 1));
+                continue;
+            }
+            peer.send("HTTP/1.1 200 OK\r\nContent-Length: 300000\r\nCache-Control: private\r\n\r\n" +
+                      content.substr(0, 100'000));
+            peer.wait_for_end();
+            return;
+        }
+    });
+    auto client = under_test.weir.client();
+    for (int i = 0; i < 3; ++i) {
+        const auto part = client.ask_get("/" + std::to_string(i), "Range: bytes=0-0\r\n");
+        CHECK(part.status == 206);
+        CHECK(part.content == content.substr(0, 1));
+    }
+}
+
+TEST_CASE("a WebSocket is none of the cache's business", "[end_to_end][caching]") {
+    const origin_and_weir under_test(scripted_origin::answering([](const request& got) {
+        return got.has("Upgrade") ? ok("no socket here", "Cache-Control: max-age=60\r\n")
+                                  : ok("page", "Cache-Control: max-age=60\r\n");
+    }));
+    CHECK(under_test.weir.ask_get("/", websocket_handshake).content == "no socket here");
+    CHECK(under_test.weir.ask_get("/").content == "page");
+    CHECK(under_test.weir.ask_get("/", websocket_handshake).content == "no socket here");
+}
+
+TEST_CASE("a host has one key and one spelling", "[end_to_end][caching][poisoning]") {
+    const origin_and_weir under_test(scripted_origin::answering([](const request& got) {
+        return ok(got.text("Host") + " " + got.text("X-Forwarded-Host"), "Cache-Control: max-age=60\r\n");
+    }));
+    for (const std::string host : {"WWW.Example.org:80", "www.example.org", "www.example.ORG"}) {
+        const auto got = under_test.weir.ask("GET / HTTP/1.1\r\nHost: " + host + "\r\n\r\n");
+        CHECK(got.content == "www.example.org www.example.org");
+    }
+    CHECK(under_test.origin.requests() == 1);
+}
+
+TEST_CASE("ignored parameters reach no server, and are no part of the key", "[end_to_end][caching][key]") {
+    const origin_and_weir under_test(
+        scripted_origin::answering([](const request& got) { return ok(got.target, "Cache-Control: max-age=60\r\n"); }),
+        {.route = "    cache: {key: {ignore_query: [utm_*], headers: [X-Device], cookies: [lang]}}\n"});
+    CHECK(under_test.weir.ask_get("/?utm_source=evil&a=1").content == "/?a=1");
+    CHECK(is_hit(under_test.weir.ask_get("/?a=1&utm_medium=x")));
+    CHECK(is_forwarded(under_test.weir.ask_get("/?a=1", "X-Device: phone\r\n"), "uri-miss"));
+    CHECK(is_hit(under_test.weir.ask_get("/?a=1", "X-Device: phone\r\n")));
+    CHECK(is_forwarded(under_test.weir.ask_get("/?a=1", "Cookie: b=c; lang=de\r\n"), "uri-miss"));
+    CHECK(is_hit(under_test.weir.ask_get("/?a=1", "Cookie: lang=de; b=d\r\n")));
+    CHECK(under_test.origin.requests() == 3);
+}
+
+TEST_CASE("who bypasses the cache changes nothing in it", "[end_to_end][caching][bypass]") {
+    const origin_and_weir under_test(always("Cache-Control: max-age=60\r\n"),
+                                     {.route = "    cache: {bypass: {headers: [X-Preview], cookies: [editor]}}\n"});
+    CHECK(under_test.weir.ask_get("/", "Cookie: editor=1\r\n").content == "1");
+    CHECK(under_test.weir.ask_get("/").content == "2");
+    CHECK(under_test.weir.ask_get("/", "X-Preview: yes\r\n").content == "3");
+    CHECK(under_test.weir.ask_get("/").content == "2");
+}
+
+TEST_CASE("tags stay when a response is freshened", "[end_to_end][caching][purge]") {
+    const origin_and_weir under_test(
+        scripted_origin::answering([count = std::make_shared<std::atomic<unsigned>>(0)](const request& got) {
+            if (got.has("If-None-Match"))
+                return std::string("HTTP/1.1 304 Not Modified\r\nETag: \"v1\"\r\nCache-Control: max-age=60\r\n\r\n");
+            return ok(std::to_string(++*count), "ETag: \"v1\"\r\nSurrogate-Key: a b\r\nCache-Control: max-age=1\r\n");
+        }),
+        {.route = "    response_headers: {Surrogate-Key: null}\n", .top = "cache: {purge: {allow: [127.0.0.1]}}\n"});
+    auto client = under_test.weir.client();
+    CHECK_FALSE(client.ask_get("/").has("Surrogate-Key"));
+    while (under_test.origin.requests() == 1) client.ask_get("/");
+    CHECK(is_hit(client.ask_get("/")));
+    client.ask("PURGE / HTTP/1.1\r\nHost: test.example\r\nSurrogate-Key: b\r\n\r\n");
+    CHECK(client.ask_get("/").content == "2");
 }
 
 TEST_CASE("a range of what is too long to store is passed on", "[end_to_end][caching][range]") {

@@ -229,6 +229,123 @@ TEST_CASE("nobody waits longer than collapse_timeout", "[end_to_end][collapsing]
     CHECK(leader.read_response().content == "page");
 }
 
+TEST_CASE("who asks after a purge or an unsafe request waits for nothing older", "[end_to_end][collapsing][purge]") {
+    const bool by_purge = GENERATE(true, false);
+    CAPTURE(by_purge);
+    gate first;
+    std::atomic<unsigned> count{0};
+    const origin_and_weir under_test(
+        [&](origin_connection& peer) {
+            for (;;) {
+                const request got = peer.read_request();
+                if (got.method == "POST") {
+                    peer.send(ok("done"));
+                    continue;
+                }
+                const unsigned n = ++count;
+                if (n == 1) first.wait();
+                peer.send(ok("version " + std::to_string(n), stored_for_a_minute));
+            }
+        },
+        {.top = "cache: {purge: {allow: [127.0.0.1]}}\n", .workers = 2, .admin = true});
+    auto leader = under_test.weir.client();
+    leader.send(get("/"));
+    under_test.origin.wait_for_requests(1);
+    if (by_purge) {
+        CHECK(under_test.weir.ask("PURGE / HTTP/1.1\r\nHost: test.example\r\n\r\n").status == 200);
+    } else {
+        CHECK(under_test.weir.ask(post("/", "x")).status == 200);
+    }
+    auto later = under_test.weir.client();
+    later.send(get("/"));
+    CHECK(has_active(under_test.weir, 2));
+    first.open();
+    CHECK(leader.read_response().content == "version 1");
+    CHECK(later.read_response().content == "version 2");
+    CHECK(under_test.weir.ask_get("/").content == "version 2");
+}
+
+TEST_CASE("a personal request does not get what was fetched for somebody else",
+          "[end_to_end][collapsing][session_cookies]") {
+    gate first;
+    std::atomic<unsigned> count{0};
+    const origin_and_weir under_test(
+        [&](origin_connection& peer) {
+            for (;;) {
+                const request got = peer.read_request();
+                if (++count == 1) first.wait();
+                peer.send(ok(got.has("Cookie") ? "personal" : "for all", stored_for_a_minute));
+            }
+        },
+        {.route = "    cache: {session_cookies: [session_id]}\n"});
+    auto anonymous = under_test.weir.client();
+    anonymous.send(get("/"));
+    under_test.origin.wait_for_requests(1);
+    const auto personal = under_test.weir.ask_get("/", "Cookie: session_id=1\r\n");
+    CHECK(personal.content == "personal");
+    CHECK(personal.text("Cache-Status") == "weir; fwd=bypass; detail=session-cookie");
+    first.open();
+    CHECK(anonymous.read_response().content == "for all");
+    CHECK(under_test.weir.ask_get("/").content == "for all");
+    CHECK(under_test.weir.ask_get("/", "Cookie: session_id=2\r\n").content == "personal");
+    // Other cookies do not matter.
+    CHECK(under_test.weir.ask_get("/", "Cookie: _ga=3\r\n").content == "for all");
+    CHECK(under_test.origin.requests() == 3);
+}
+
+TEST_CASE("what broke off is joined by nobody, however slow its first client is", "[end_to_end][collapsing]") {
+    gate half_read;
+    std::atomic<unsigned> count{0};
+    const std::string content = noise(2'000'000);
+    const origin_and_weir under_test(
+        [&](origin_connection& peer) {
+            peer.read_request();
+            if (++count > 1) return peer.send(ok(content, stored_for_a_minute));
+            peer.send("HTTP/1.1 200 OK\r\nContent-Length: 2000000\r\n" + stored_for_a_minute + "\r\n" +
+                      content.substr(0, 1'900'000));
+        },
+        {.upstream = no_retry, .workers = 2});
+    auto slow = under_test.weir.client();
+    slow.send(get("/"));
+    CHECK(read_response_head(slow.stream()).status == 200);
+    under_test.origin.wait_for_ended(1);
+    CHECK(eventually([&] {
+        const auto got = under_test.weir.client();
+        auto other = under_test.weir.client();
+        other.send(get("/"));
+        return read_broken_response(other.stream()).content == content;
+    }));
+    CHECK(under_test.weir.ask_get("/").content == content);
+}
+
+TEST_CASE("a storable page is fetched once though its first client left", "[end_to_end][collapsing]") {
+    gate end;
+    const std::string first = noise(100'000, 1);
+    const std::string second = noise(100'000, 2);
+    const origin_and_weir under_test(
+        [&](origin_connection& peer) {
+            peer.read_request();
+            peer.send("HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n" + stored_for_a_minute + "\r\n" + first);
+            end.wait();
+            peer.send(second);
+            peer.wait_for_end();
+        },
+        {.workers = 2, .admin = true});
+    {
+        auto leader = under_test.weir.client();
+        leader.send(get("/"));
+        CHECK(read_response_head(leader.stream()).status == 200);
+    }
+    auto follower = under_test.weir.client();
+    follower.send(get("/"));
+    CHECK(read_response_head(follower.stream()).status == 200);
+    CHECK(follower.stream().take(first.size()) == first);
+    end.open();
+    CHECK(follower.stream().take(second.size()) == second);
+    CHECK(under_test.weir.ask_get("/").content == first + second);
+    CHECK(under_test.origin.requests() == 1);
+}
+
 TEST_CASE("with min_uses a response is shared before it is stored", "[end_to_end][collapsing][min_uses]") {
     std::atomic<unsigned> count{0};
     const origin_and_weir under_test(

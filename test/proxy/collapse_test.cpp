@@ -37,7 +37,7 @@ TEST_CASE("who waits is woken once, by whatever comes of it", "[proxy][collapse]
     counting_waiter one, other;
     CHECK(f.wait(one));
     CHECK(f.wait(other));
-    f.cancel_wait(other);
+    f.unfollow(other);
     const auto stage =
         GENERATE(fill::stage::arriving, fill::stage::validated, fill::stage::not_shared, fill::stage::failed);
     switch (stage) {
@@ -98,8 +98,12 @@ TEST_CASE("a fill that its client left goes on only while others wait", "[proxy]
     const auto led = table.join(key, {asked.fields()}, nullptr);
     counting_waiter waiter;
     SECTION("somebody waits") {
-        CHECK(led.fill->wait(waiter));
+        const auto follower = table.join(key, {asked.fields()}, nullptr);
+        CHECK(led.fill->followed());
+        CHECK(follower.fill->wait(waiter));
         CHECK(led.fill->goes_on_without_client());
+        follower.fill->unfollow(waiter);
+        CHECK_FALSE(led.fill->followed());
     }
     SECTION("nobody does, and nobody can any more") {
         CHECK_FALSE(led.fill->goes_on_without_client());
