@@ -261,7 +261,9 @@ request make_request(std::uint64_t seed, std::uint64_t number, const std::vector
                                 : roll.of<5>({"POST", "PUT", "DELETE", "PATCH", "FROB"});
     std::string host = made.of->host;
     if (roll.one_in(10)) host[0] = static_cast<char>(host[0] - 32);
-    start_line(made, adorned(made.of->target, roll), host);
+    // Other methods' targets are not the cache's to change.
+    const bool reads = made.method == "GET" || made.method == "HEAD";
+    start_line(made, reads ? adorned(made.of->target, roll) : made.of->target, host);
     add_asker(made, roll);
     add_poison(made, roll);
     if (!made.safe()) {
