@@ -148,6 +148,9 @@ class exchange final : http::wakeable {
     bool validates() const;
     void count_use();
     awaitable<bool> follow();
+    awaitable<void> wait_for_outcome(fill& of, steady::time_point limit);
+    awaitable<bool> follow_without_response(const fill::view& got);
+    awaitable<bool> answer_as_follower(fill::view got);
     awaitable<bool> answer_if_stored_by_now();
     void leave_fill();
     void tell_followers(cause why);

@@ -66,6 +66,7 @@ void exchange::count_use() {
 // Joins the fill of this key, or begins one. True: the client has its answer.
 awaitable<bool> exchange::follow() {
     const steady::time_point limit = steady::now() + in_.config->settings.cache.collapse_timeout;
+    const conf::route_cache_settings& rules = *in_.route.settings->cache;
     std::shared_ptr<const cache::stored_response> sibling = in_.found.sibling;
     for (unsigned round = 0; round < max_rounds; ++round) {
         collapse::place place = worker_.collapse().join(in_.cache_key, view(), sibling.get());
@@ -77,56 +78,59 @@ awaitable<bool> exchange::follow() {
         const finally gone([this, &place] { place.fill->unfollow(more_); });
         // Somebody refreshes it already.
         if (in_.found.refreshes) co_return true;
-        more_.prepare_remote();
-        while (place.fill->wait(more_)) {
-            const auto left = std::chrono::ceil<std::chrono::milliseconds>(limit - steady::now());
-            const bool woken = left.count() > 0 && co_await more_.wait(left);
-            if (departed_) {
-                co_await refuse(cause::client_left);
-                co_return true;
-            }
-            if (!woken) break;
+        co_await wait_for_outcome(*place.fill, limit);
+        if (departed_) {
+            co_await refuse(cause::client_left);
+            co_return true;
         }
         fill::view got = place.fill->look();
-        switch (got.now) {
-            case fill::stage::asking:
-                co_return false;
-            case fill::stage::arriving:
-            case fill::stage::validated:
-                if (!cache::selects(got.response->vary, view())) {
-                    sibling = got.response;
-                    break;
-                }
-                if (!worker_.cache().may_answer(*got.response, in_.request, *in_.route.settings->cache,
-                                                in_.found.personal, wall_now())) {
-                    // Purged, or older than it may be: of no use to those who come later, either.
-                    worker_.collapse().leave(in_.cache_key, place.fill);
-                    break;
-                }
-                report_.cache = cache_metric::collapsed;
-                if (got.now == fill::stage::validated) {
-                    co_await answer_stored(got.response, {.forwarded = cache::text(in_.found.why),
-                                                          .forwarded_status = got.origin_status,
-                                                          .collapsed = true});
-                    co_return true;
-                }
-                co_return co_await answer_arriving(std::move(got), true);
-            case fill::stage::not_shared:
-                // Side by side from here on. An endpoint that fails is not asked by everybody in turn.
-                if (!cache::counts_as_error(got.origin_status) || !may_answer_stale()) co_return false;
-                co_await answer_stale(cause::none, got.origin_status);
-                co_return true;
-            case fill::stage::failed:
-                if (blames_client(got.why)) break;  // it was about that client, not about the page
-                if (may_answer_stale()) {
-                    co_await answer_stale(got.why, 0);
-                } else {
-                    co_await refuse(got.why);
-                }
-                co_return true;
+        if (got.now == fill::stage::asking) co_return false;
+        if (!got.response) {
+            if (blames_client(got.why)) continue;  // it was about that client, not about the page
+            co_return co_await follow_without_response(got);
+        }
+        if (!cache::selects(got.response->vary, view())) {
+            sibling = got.response;
+        } else if (worker_.cache().may_answer(*got.response, in_.request, rules, in_.found.personal, wall_now())) {
+            co_return co_await answer_as_follower(std::move(got));
+        } else {
+            // Purged, or older than it may be: of no use to those who come later, either.
+            worker_.collapse().leave(in_.cache_key, place.fill);
         }
     }
     co_return false;
+}
+
+awaitable<void> exchange::wait_for_outcome(fill& of, steady::time_point limit) {
+    more_.prepare_remote();
+    while (of.wait(more_)) {
+        const auto left = std::chrono::ceil<std::chrono::milliseconds>(limit - steady::now());
+        const bool woken = left.count() > 0 && co_await more_.wait(left);
+        if (departed_ || !woken) co_return;
+    }
+}
+
+// The fetch of another brought nothing for this client. True: it has an answer all the same; false: it asks for itself,
+// side by side with the others.
+awaitable<bool> exchange::follow_without_response(const fill::view& got) {
+    const bool failed = got.now == fill::stage::failed;
+    // An endpoint that fails is not asked by everybody in turn.
+    if ((failed || cache::counts_as_error(got.origin_status)) && may_answer_stale()) {
+        co_await answer_stale(got.why, got.origin_status);
+        co_return true;
+    }
+    if (failed) co_await refuse(got.why);
+    co_return failed;
+}
+
+awaitable<bool> exchange::answer_as_follower(fill::view got) {
+    report_.cache = cache_metric::collapsed;
+    if (got.now == fill::stage::arriving) co_return co_await answer_arriving(std::move(got), true);
+    cache_status status{.forwarded = cache::text(in_.found.why)};
+    status.forwarded_status = got.origin_status;
+    status.collapsed = true;
+    co_await answer_stored(std::move(got.response), status);
+    co_return true;
 }
 
 // Between the lookup and the fill that this exchange leads another may have ended: then all is there.

@@ -82,7 +82,7 @@ TEST_CASE("who waits sees the response while it arrives", "[end_to_end][collapsi
             peer.send(second);
             peer.wait_for_end();
         },
-        {.workers = 2});
+        {.workers = 4});
     auto clients = ask_at_once(under_test.weir, 100, get("/"));
     // Every one has the first half before the origin says the second.
     for (raw_client& client : clients) {
@@ -106,7 +106,7 @@ TEST_CASE("what proves uncacheable is fetched side by side, and remembered", "[e
                 peer.send(ok("private", "Cache-Control: private\r\n"));
             }
         },
-        {.workers = 2});
+        {.workers = 4});
     auto clients = ask_at_once(under_test.weir, 10, get("/"));
     under_test.origin.wait_for_requests(10);
     all_here.open();
@@ -122,7 +122,7 @@ TEST_CASE("variants are not taken for one another by those who wait", "[end_to_e
     const origin_and_weir under_test(gated.script([](const request& got) {
         return ok(got.text("Accept-Language"), stored_for_a_minute + "Vary: Accept-Language\r\n");
     }),
-                                     {.workers = 2});
+                                     {.workers = 4});
     std::vector<raw_client> clients;
     const std::vector<std::string> languages{"en", "de", "fr"};
     for (unsigned i = 0; i < 30; ++i) {
@@ -138,7 +138,7 @@ TEST_CASE("variants are not taken for one another by those who wait", "[end_to_e
 TEST_CASE("the fetch goes on when the client that asked first leaves", "[end_to_end][collapsing]") {
     gated_origin gated;
     const origin_and_weir under_test(gated.script([](const request&) { return ok("page", stored_for_a_minute); }),
-                                     {.workers = 2, .admin = true});
+                                     {.workers = 4, .admin = true});
     {
         auto leader = under_test.weir.client();
         leader.send(get("/"));
@@ -180,7 +180,7 @@ TEST_CASE("who waits learns of a failure at once", "[end_to_end][collapsing]") {
             fail.wait();
             peer.reset();
         },
-        {.upstream = no_retry, .workers = 2});
+        {.upstream = no_retry, .workers = 4});
     auto clients = ask_at_once(under_test.weir, 20, get("/"));
     under_test.origin.wait_for_requests(1);
     fail.open();
@@ -199,7 +199,7 @@ TEST_CASE("a response that breaks off is whole for nobody", "[end_to_end][collap
             end.wait();
             peer.reset();
         },
-        {.upstream = no_retry, .workers = 2});
+        {.upstream = no_retry, .workers = 4});
     auto clients = ask_at_once(under_test.weir, 20, get("/"));
     for (raw_client& client : clients) {
         read_response_head(client.stream());
@@ -247,7 +247,7 @@ TEST_CASE("who asks after a purge or an unsafe request waits for nothing older",
                 peer.send(ok("version " + std::to_string(n), stored_for_a_minute));
             }
         },
-        {.top = "cache: {purge: {allow: [127.0.0.1]}}\n", .workers = 2, .admin = true});
+        {.top = "cache: {purge: {allow: [127.0.0.1]}}\n", .workers = 4, .admin = true});
     auto leader = under_test.weir.client();
     leader.send(get("/"));
     under_test.origin.wait_for_requests(1);
@@ -304,7 +304,7 @@ TEST_CASE("what broke off is joined by nobody, however slow its first client is"
             peer.send("HTTP/1.1 200 OK\r\nContent-Length: 2000000\r\n" + stored_for_a_minute + "\r\n" +
                       content.substr(0, 1'900'000));
         },
-        {.upstream = no_retry, .workers = 2});
+        {.upstream = no_retry, .workers = 4});
     auto slow = under_test.weir.client();
     slow.send(get("/"));
     CHECK(read_response_head(slow.stream()).status == 200);
@@ -330,7 +330,7 @@ TEST_CASE("a storable page is fetched once though its first client left", "[end_
             peer.send(second);
             peer.wait_for_end();
         },
-        {.workers = 2, .admin = true});
+        {.workers = 4, .admin = true});
     {
         auto leader = under_test.weir.client();
         leader.send(get("/"));

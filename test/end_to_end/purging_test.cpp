@@ -66,7 +66,7 @@ TEST_CASE("PURGE drops every variant of its URL, under either scheme", "[end_to_
 }
 
 TEST_CASE("PURGE with tags drops what has one of them", "[end_to_end][caching][purge]") {
-    const origin_and_weir under_test(counting(), {.top = from_here});
+    const origin_and_weir under_test(counting(), {.top = from_here, .workers = 4});
     auto client = under_test.weir.client();
     const auto ask_all = [&] { return answers(client, {"/a", "/b", "/c"}); };
     CHECK(ask_all() == "123");
@@ -77,7 +77,7 @@ TEST_CASE("PURGE with tags drops what has one of them", "[end_to_end][caching][p
 }
 
 TEST_CASE("a soft PURGE keeps the response in use while it is asked for anew", "[end_to_end][caching][purge]") {
-    const origin_and_weir under_test(counting(), {.top = from_here});
+    const origin_and_weir under_test(counting(), {.top = from_here, .workers = 4});
     auto client = under_test.weir.client();
     CHECK(client.ask_get("/").content == "1");
     CHECK(parse_json(purge(client, "/", "Fastly-Soft-Purge: 1\r\n").content).at("mode") == "soft");
@@ -110,7 +110,7 @@ TEST_CASE("PURGE is a method like any other where nobody may purge", "[end_to_en
 }
 
 TEST_CASE("content of a PURGE does not become the next request", "[end_to_end][caching][purge]") {
-    const origin_and_weir under_test(counting(), {.top = from_here});
+    const origin_and_weir under_test(counting(), {.top = from_here, .workers = 4});
     auto client = under_test.weir.client();
     const auto done = purge(client, "/", "Content-Length: 20\r\n");
     CHECK(done.status == 200);
