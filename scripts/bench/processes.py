@@ -146,6 +146,14 @@ def busy_seconds(core):
     raise Failed(f"/proc/stat does not know core {core}")
 
 
+def idle_seconds():
+    """How long all cores together have had nothing to do since the machine started. Exact, which the times in busy_seconds() are
+    not for a load that keeps step with the clock: those are sampled at its ticks."""
+    with open("/proc/stat", encoding="ascii") as file:
+        _, _, _, idle, wait = (int(value) for value in file.readline().split()[1:6])
+    return (idle + wait) / _TICKS_PER_SECOND
+
+
 def ended_children_seconds():
     """User and system time of the children that have ended and were waited for."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)

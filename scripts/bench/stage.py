@@ -112,17 +112,21 @@ class Weir(contextlib.AbstractContextManager):
         found = re.search(rf"{what} on 127\.0\.0\.1:(\d+)$", self.process.logged(), re.MULTILINE)
         return int(found[1]) if found else None
 
-    def metrics(self):
-        """Every metric, summed over its labels; those that there are none of are missing."""
+    def samples(self):
+        """Every sample of the metrics by its name with labels, as NAME{LABEL="VALUE"}."""
         connection = http.client.HTTPConnection("127.0.0.1", self._admin_port, timeout=5)
         connection.request("GET", "/metrics")
         text = connection.getresponse().read().decode()
         connection.close()
+        lines = (line.rpartition(" ") for line in text.splitlines() if line and not line.startswith("#"))
+        return {name: float(value) for name, _, value in lines}
+
+    def metrics(self):
+        """Every metric, summed over its labels; those that there are none of are missing."""
         values = {}
-        for line in text.splitlines():
-            if line and not line.startswith("#"):
-                name, value = line.partition("{")[0].split()[0], line.split()[-1]
-                values[name] = values.get(name, 0) + float(value)
+        for sample, value in self.samples().items():
+            name = sample.partition("{")[0]
+            values[name] = values.get(name, 0) + value
         return values
 
     def memory(self):

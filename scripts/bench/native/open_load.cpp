@@ -30,7 +30,9 @@ open_load::open_load(loop& runs, const arguments& given)
       port_(static_cast<std::uint16_t>(given.required("port"))),
       timeout_(from_seconds(given.number("timeout", 30))),
       random_(given.count("seed", 1)),
-      records_(given.text("records", "")) {
+      records_(given.text("records", "")),
+      pages_(given.count("pages", 0)),
+      connections_(given.count("connections", 0)) {
     for (const auto& [length, rate] : pairs(given.text("phases", "10x200"), 'x'))
         phases_.push_back({std::strtod(length.c_str(), nullptr), rate});
     std::vector<double> weights;
@@ -77,7 +79,7 @@ void open_load::launch(clock::time_point due) {
 // Sizes and content follow from the kind and the number alone, so that the applications need to know neither.
 request open_load::make() {
     const std::string& kind = mix_[kinds_(random_)].kind;
-    const std::string number = std::to_string(launched_);
+    const std::string number = std::to_string(pages_ > 0 ? launched_ % pages_ : launched_);
     const auto sized = [&](std::size_t low, std::size_t high) {
         const std::size_t size = std::uniform_int_distribution<std::size_t>(low, high)(random_);
         return make_get(kind, "/" + kind + "?size=" + std::to_string(size) + "&n=" + number, size);
@@ -100,15 +102,18 @@ client& open_load::idle_client() {
         if (one->idle_since() > limit) break;
         one->disconnect();
     }
-    // One that weir has closed meanwhile makes a new connection.
-    if (idle_.empty()) {
+    if (idle_.empty() || clients_.size() < connections_) {
         clients_.push_back(std::make_unique<client>(loop_, port_, timeout_,
                                                     [this](client& by, outcome result) { finished(by, result); }));
         return *clients_.back();
     }
-    client& youngest = *idle_.back();
-    idle_.pop_back();
-    return youngest;
+    // One that weir has closed meanwhile makes a new connection.
+    client& next = connections_ > 0 ? *idle_.front() : *idle_.back();
+    if (connections_ > 0)
+        idle_.pop_front();
+    else
+        idle_.pop_back();
+    return next;
 }
 
 void open_load::finished(client& by, outcome result) {

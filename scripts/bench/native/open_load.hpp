@@ -1,6 +1,7 @@
 // Load at a given rate, whatever becomes of it: a request is due when it is due, and its latency counts from there.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <memory>
 #include <random>
@@ -15,7 +16,8 @@ namespace bench {
 
 // --port, --phases SECONDSxRATE,..., --mix KIND:WEIGHT,... of quick, short, chunked, long and post, --seed, --timeout
 // SECONDS,
-// --records FILE. Connections are kept and used again, the youngest first. Ends when everything was answered.
+// --records FILE. Connections are kept and used again, the youngest first; with --connections N at least so many, in
+// turn. Every request is for another page, unless there are --pages N. Ends when everything was answered.
 class open_load final : public task {
   public:
     open_load(loop& runs, const arguments& given);
@@ -42,6 +44,8 @@ class open_load final : public task {
     clock::duration timeout_;
     std::mt19937_64 random_;
     records records_;
+    std::size_t pages_;
+    std::size_t connections_;
     std::vector<phase> phases_;
     std::vector<share> mix_;
     std::discrete_distribution<std::size_t> kinds_;
@@ -51,7 +55,7 @@ class open_load final : public task {
     std::size_t launched_ = 0;
     std::size_t answered_ = 0;
     std::vector<std::unique_ptr<client>> clients_;
-    std::vector<client*> idle_;
+    std::deque<client*> idle_;  // the one that was used last is last
 };
 
 }  // namespace bench

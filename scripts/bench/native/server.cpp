@@ -30,9 +30,9 @@ std::size_t content_length(std::string_view head) {
 
 }  // namespace
 
-std::string whole_response(const std::string& content) {
-    return "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nCache-Control: no-store\r\nContent-Length: " +
-           std::to_string(content.size()) + "\r\n\r\n" + content;
+std::string whole_response(const std::string& content, const std::string& cache_control) {
+    return "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nCache-Control: " + cache_control +
+           "\r\nContent-Length: " + std::to_string(content.size()) + "\r\n\r\n" + content;
 }
 
 server::server(loop& runs, const std::string& address, std::uint16_t port, handler on_request)

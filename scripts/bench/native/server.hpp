@@ -31,7 +31,7 @@ struct answer {
 };
 
 // A whole response with a length.
-std::string whole_response(const std::string& content);
+std::string whole_response(const std::string& content, const std::string& cache_control = "no-store");
 
 class server final : public task {
   public:

@@ -1,9 +1,10 @@
 // An origin whose capacity is known by definition: it works on `--slots` requests at once (10), `--milliseconds` each
 // (50), so 200 a second. What comes beyond that waits in line, as it would for a thread of CherryPy, and is counted:
-// whoever is in front should not have sent it. /stats answers at once with the counts. Prints "ready PORT" and serves
-// until it is told to end.
+// whoever is in front should not have sent it. Its answers say `--cache-control` (no-store). /stats answers at once
+// with the counts. Prints "ready PORT" and serves until it is told to end.
 #include <cstdio>
 #include <deque>
+#include <utility>
 
 #include "arguments.hpp"
 #include "content.hpp"
@@ -17,9 +18,10 @@ constexpr std::size_t content_bytes = 1024;
 
 class slots {
   public:
-    slots(loop& runs, std::size_t count, clock::duration work)
+    slots(loop& runs, std::size_t count, clock::duration work, std::string cache_control)
         : count_(count),
           work_(work),
+          cache_control_(std::move(cache_control)),
           server_(runs, "127.0.0.1", 0,
                   [this](server::connection& from, const incoming& asked) { take(from, asked); }) {}
 
@@ -48,7 +50,7 @@ class slots {
         most_ = std::max(most_, busy_);
         std::string content;
         pattern(on.target).append(content, 0, content_bytes);
-        on.from->play({{{work_, whole_response(content)}}}, [this] { release(); });
+        on.from->play({{{work_, whole_response(content, cache_control_)}}}, [this] { release(); });
     }
 
     void release() {
@@ -66,6 +68,7 @@ class slots {
 
     std::size_t count_;
     clock::duration work_;
+    std::string cache_control_;
     server server_;
     std::size_t busy_ = 0;
     std::size_t most_ = 0;
@@ -79,7 +82,8 @@ class slots {
 int main(int argc, char** argv) {
     const arguments given(argc, argv, 1);
     loop runs;
-    const slots served(runs, given.count("slots", 10), milliseconds(given.count("milliseconds", 50)));
+    const slots served(runs, given.count("slots", 10), milliseconds(given.count("milliseconds", 50)),
+                       given.text("cache-control", "no-store"));
     std::printf("ready %d\n", served.port());
     std::fflush(stdout);
     runs.run();
