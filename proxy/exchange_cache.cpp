@@ -232,8 +232,7 @@ bool exchange::needs_another_fetch() {
     }
     // All of it was asked for in order to store it, which cannot be: just the range, then.
     const bool long_one = !response_.has_content_length || response_.content_length > held_response_bytes;
-    if (!fills() || in_.found.refreshes || storable_ || response_.status != 200 || !long_one ||
-        !in_.request.fields.has(http::field_id::range))
+    if (!fills() || storable_ || response_.status != 200 || !long_one || !in_.request.fields.has(http::field_id::range))
         return false;
     in_.found.what = cache::outcome::pass;
     tell_followers(cause::none);

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "proxy/exchange.hpp"
+#include "proxy/http/framing.hpp"
 #include "proxy/http/head_parser.hpp"
 #include "proxy/worker.hpp"
 
@@ -31,7 +32,36 @@ class silent_client final : public exchange_client {
     std::string_view tunnel_bytes() override { return {}; }
 };
 
-// The request that found the stale response, as a GET of its own.
+// What the client wanted of this one answer, which is not what the cache wants of the next.
+bool is_clients_own(http::field_view field) {
+    switch (field.id) {
+        case http::field_id::host:
+        case http::field_id::cache_control:
+        case http::field_id::pragma:
+        case http::field_id::range:
+        case http::field_id::if_range:
+        case http::field_id::if_none_match:
+        case http::field_id::if_modified_since:
+        case http::field_id::expect:
+        case http::field_id::upgrade:
+        case http::field_id::content_length:
+            return true;
+        default:
+            return false;
+    }
+}
+
+// The request that found the stale response, as a GET of the cache's own.
+std::string compose_request(const http::request_head& found) {
+    std::string text("GET ");
+    text.append(found.target).append(found.host.empty() ? " HTTP/1.0\r\n" : " HTTP/1.1\r\n");
+    if (!found.host.empty()) http::append_field("Host", found.host, text);
+    for (const http::field_view field : found.fields) {
+        if (!is_clients_own(field)) http::append_field(field.name, field.value, text);
+    }
+    return text.append("\r\n");
+}
+
 struct refresh {
     std::string bytes;  // of the head
     http::request_head head;
@@ -61,15 +91,12 @@ awaitable<void> run_refresh(worker& on, std::unique_ptr<refresh> what, boost::as
 
 void begin_refresh(worker& on, const request_context& context, const boost::asio::ip::address& peer, const route& via,
                    cache::lookup_result found) {
-    const http::request_head& head = context.head;
     auto what = std::make_unique<refresh>();
-    what->bytes.assign(head.fields.base(), head.size);
+    what->bytes = compose_request(context.head);
     what->config = on.current();
-    if (http::parse_request_head(what->bytes, what->config->request_limits, what->head) != http::head_error::none)
-        return;  // it was parsed before, so this does not happen
-    what->head.method = http::verb::get;
-    what->head.method_text = "GET";
-    what->head.upgrade_websocket = false;
+    // It was within the client's limits; written anew it may be a little longer.
+    constexpr http::head_limits enough{.max_bytes = 1024 * 1024, .max_fields = 20'000};
+    if (http::parse_request_head(what->bytes, enough, what->head) != http::head_error::none) return;
     what->host = context.host;
     what->path = context.path;
     what->key = context.key;

@@ -123,6 +123,26 @@ TEST_CASE("a stale response goes out at once while one request asks for a newer"
     CHECK(under_test.origin.requests() == 2);
 }
 
+TEST_CASE("what asks behind a client's back asks for itself", "[end_to_end][stale][rfc5861-3]") {
+    const origin_and_weir under_test(scripted_origin::answering(
+        [](const request&) { return ok("content", "Cache-Control: max-age=1, stale-while-revalidate=600\r\n"); }));
+    auto client = under_test.weir.client();
+    client.ask_get("/");
+    const std::string fields =
+        "Cache-Control: only-if-cached, no-cache\r\nRange: bytes=0-1\r\nIf-None-Match: \"x\"\r\n"
+        "Accept: a/b\r\n";
+    while (under_test.origin.requests() == 1) CHECK(client.ask_get("/", fields).content == "co");
+    const auto asked = under_test.origin.last();
+    CHECK(asked.method == "GET");
+    CHECK(asked.text("Host") == "test.example");
+    CHECK(asked.text("Accept") == "a/b");
+    for (const char* name : {"Cache-Control", "Range", "If-None-Match"}) {
+        CAPTURE(name);
+        CHECK_FALSE(asked.has(name));
+    }
+    CHECK(client.ask("HEAD / HTTP/1.1\r\nHost: test.example\r\n\r\n").text("Content-Length") == "7");
+}
+
 TEST_CASE("the windows may be the route's, but not against must-revalidate", "[end_to_end][stale][rfc9111-4.2.4]") {
     const auto [directives, stale_is_used] = GENERATE(table<std::string, bool>({
         {"max-age=1", true},
