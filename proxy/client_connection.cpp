@@ -31,11 +31,13 @@ constexpr std::chrono::seconds linger_pause{5};                // it was sending
 constexpr std::chrono::milliseconds short_linger_pause{1000};  // it may have sent another request
 constexpr std::chrono::seconds linger_limit{30};
 
-// Behind a proxy that says another host than it sends: the server gets both, so the key has both.
-void append_forwarded_host(request_context& c) {
-    std::string sent;
-    http::append_normalised_host(c.head.host, "http", sent);
-    if (sent != c.host) c.key.append("\nhost: ").append(sent);
+// The server gets Host as it came. Where that is more than another case of the key's host, or its default port, the key
+// has it too: a trailing dot, an empty port, or what a trusted proxy sends beside X-Forwarded-Host.
+void append_sent_host(std::string_view scheme, request_context& c) {
+    std::string_view sent = c.head.host;
+    const std::string_view port = scheme == "https" ? ":443" : ":80";
+    if (sent.ends_with(port) && !c.host.ends_with(port)) sent.remove_suffix(port.size());
+    if (!http::iequals(sent, c.host)) c.key.append("\nhost: ").append(sent);
 }
 
 }  // namespace
@@ -216,7 +218,7 @@ client_connection::step client_connection::handle_request() {
     static const conf::key_settings whole_target;
     const conf::route_cache_settings* const rules = via->caches ? &*via->settings->cache : nullptr;
     cache::make_key(from.scheme, c.host, c.head.target, rules ? rules->key : whole_target, c.head.fields, c.key);
-    if (rules && from.from_trusted) append_forwarded_host(c);
+    if (rules) append_sent_host(from.scheme, c);
     cache::lookup_result found = worker_.cache().lookup(c.head, c.key, rules, coarse_wall_now());
     const bool usable = found.what == cache::outcome::fresh || found.what == cache::outcome::stale_usable;
     if (found.refreshes) refresh_behind(*via, found);

@@ -183,8 +183,6 @@ awaitable<cause> exchange::receive_response_head() {
         // Python servers say 408 to a connection that was idle too long: no answer to this request.
         if (response_.status == 408 && connection_->reused() && !response_.keep_alive) co_return cause::closed_early;
         if (response_.status == 503) heed_unavailable();
-        // Nobody asked whether it had changed.
-        if (response_.status == 304 && fills() && !validates()) co_return cause::bad_response;
         if (response_.status >= 200) co_return cause::none;
         ++interim;
         // In buffered mode weir has said 100 itself.

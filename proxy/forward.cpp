@@ -6,7 +6,6 @@
 #include "cache/key.hpp"
 #include "proxy/http/fields.hpp"
 #include "proxy/http/framing.hpp"
-#include "proxy/http/target.hpp"
 
 namespace weir::proxy {
 
@@ -25,12 +24,6 @@ void append_rules(const std::vector<conf::header_rule>& rules, std::string& out)
 
 void append_host(const outgoing_request& from, const balancer::endpoint& to, std::string& out) {
     std::string_view host = from.request.host;
-    std::string normalised;
-    if (from.keyed && !host.empty()) {
-        // However the client spelt it, the key has it like this.
-        http::append_normalised_host(host, from.client.scheme, normalised);
-        host = normalised;
-    }
     if (from.host_rule.type == conf::host_rule::kind::literal) host = from.host_rule.literal;
     const bool server = from.host_rule.type == conf::host_rule::kind::server || host.empty();
     // A unix socket has no name that could stand in Host.
