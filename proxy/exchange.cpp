@@ -115,7 +115,11 @@ awaitable<void> exchange::run_phases() {
 // Of a response that is not wanted after all.
 awaitable<void> exchange::end_fetch() {
     co_await end_push();
-    if (pull_running_) connection_->stream().close();
+    if (pull_running_) {
+        connection_->stream().close();
+        // A reader that goes: who pulls for want of room waits for nobody then.
+        const http::content_reader nobody(content_);
+    }
     while (pull_running_) co_await pull_ended_.wait(long_wait);
     finish_fetch(false);
     if (response_bytes_) worker_.give_back_buffer(std::move(response_bytes_));

@@ -325,23 +325,27 @@ TEST_CASE("a range beyond what is fetched for it is answered with nothing behind
 
 TEST_CASE("a range of what may not be stored is fetched again, while the whole still comes",
           "[end_to_end][caching][range]") {
-    const std::string content = noise(300'000);
-    const origin_and_weir under_test([&](origin_connection& peer) {
+    const std::string content = noise(600'000);
+    // With no room for the rest of it, either.
+    const bool spools = GENERATE(true, false);
+    const auto script = [&](origin_connection& peer) {
         for (;;) {
             const request got = peer.read_request();
             if (got.has("Range")) {
                 peer.send(
-                    "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 0-0/300000\r\n"
+                    "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 0-0/600000\r\n"
                     "Content-Length: 1\r\n\r\n" +
                     content.substr(0, 1));
                 continue;
             }
-            peer.send("HTTP/1.1 200 OK\r\nContent-Length: 300000\r\nCache-Control: private\r\n\r\n" +
+            peer.send("HTTP/1.1 200 OK\r\nContent-Length: 600000\r\nCache-Control: private\r\n\r\n" +
                       content.substr(0, 100'000));
+            peer.stream().try_send(content.substr(100'000, 400'000));
             peer.wait_for_end();
             return;
         }
-    });
+    };
+    const origin_and_weir under_test(script, {.top = spools ? "" : "buffering: {response: 64KiB, spool_max: off}\n"});
     auto client = under_test.weir.client();
     for (int i = 0; i < 3; ++i) {
         const auto part = client.ask_get("/" + std::to_string(i), "Range: bytes=0-0\r\n");
