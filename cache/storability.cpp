@@ -165,14 +165,6 @@ std::string_view text(not_stored reason) {
             return "no-memory";
         case not_stored::incomplete:
             return "incomplete";
-        case not_stored::bypass:
-            return "bypass";
-        case not_stored::range:
-            return "range";
-        case not_stored::min_uses:
-            return "min-uses";
-        case not_stored::purged:
-            return "purged";
     }
     return "unknown";
 }

@@ -32,10 +32,6 @@ enum class not_stored : std::uint8_t {
     streamed,       // it asks to be passed on as it comes, and may have no end; the caller's to say
     no_memory,      // buffering.memory_max is used up; the caller's to say
     incomplete,     // cut short; the caller's to say
-    bypass,         // the route's bypass; the caller's to say
-    range,          // a range request on a route that passes them on; the caller's to say
-    min_uses,       // not asked for often enough; the caller's to say
-    purged,         // while it came; the caller's to say
 };
 // "no-store", "private", ...: the word for Cache-Status detail and the log.
 std::string_view text(not_stored reason);

@@ -35,10 +35,6 @@ bool speaks_of_key(cache::not_stored why, unsigned status) {
         case cache::not_stored::request_no_store:
         case cache::not_stored::request_has_authorization:
         case cache::not_stored::session_cookie:
-        case cache::not_stored::bypass:
-        case cache::not_stored::range:
-        case cache::not_stored::min_uses:
-        case cache::not_stored::purged:
         case cache::not_stored::no_memory:
         case cache::not_stored::incomplete:
             return false;
@@ -73,6 +69,8 @@ awaitable<bool> exchange::follow() {
         if (!place.fill) co_return false;
         if (place.leads) {
             fill_ = std::move(place.fill);
+            // What was purged while this request waited does not concern what is asked for only now.
+            in_.found.fill_number = worker_.cache().purges().now();
             co_return co_await answer_if_stored_by_now();
         }
         const finally gone([this, &place] { place.fill->unfollow(more_); });

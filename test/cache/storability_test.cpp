@@ -300,8 +300,8 @@ TEST_CASE("a response known to be too large is not stored", "[cache][storability
 
 TEST_CASE("every reason has a word of its own", "[cache][storability]") {
     std::set<std::string_view> words;
-    for (int i = 0; i <= static_cast<int>(not_stored::purged); ++i) words.insert(text(static_cast<not_stored>(i)));
-    CHECK(words.size() == static_cast<std::size_t>(not_stored::purged) + 1);
+    for (int i = 0; i <= static_cast<int>(not_stored::incomplete); ++i) words.insert(text(static_cast<not_stored>(i)));
+    CHECK(words.size() == static_cast<std::size_t>(not_stored::incomplete) + 1);
     CHECK(words.count("unknown") == 0);
     CHECK(text(not_stored::is_private) == "private");
 }

@@ -1,4 +1,5 @@
 // One fetch for a page, however many ask for it at once (RFC 9111 section 4).
+#include <algorithm>
 #include <atomic>
 #include <catch2/catch.hpp>
 #include <string>
@@ -47,6 +48,18 @@ struct gated_origin {
     }
 };
 
+// One response, the second half of which comes when the gate opens.
+scripted_origin::script in_two_halves(const std::string& first, const std::string& second, gate& between) {
+    return [&](origin_connection& peer) {
+        peer.read_request();
+        peer.send("HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(first.size() + second.size()) + "\r\n" +
+                  stored_for_a_minute + "\r\n" + first);
+        between.wait();
+        peer.send(second);
+        peer.wait_for_end();
+    };
+}
+
 }  // namespace
 
 TEST_CASE("a thousand clients on a cold key make one request", "[end_to_end][collapsing][rfc9111-4]") {
@@ -74,15 +87,7 @@ TEST_CASE("who waits sees the response while it arrives", "[end_to_end][collapsi
     gate end;
     const std::string first = noise(100'000, 1);
     const std::string second = noise(100'000, 2);
-    const origin_and_weir under_test(
-        [&](origin_connection& peer) {
-            peer.read_request();
-            peer.send("HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n" + stored_for_a_minute + "\r\n" + first);
-            end.wait();
-            peer.send(second);
-            peer.wait_for_end();
-        },
-        {.workers = 4});
+    const origin_and_weir under_test(in_two_halves(first, second, end), {.workers = 4});
     auto clients = ask_at_once(under_test.weir, 100, get("/"));
     // Every one has the first half before the origin says the second.
     for (raw_client& client : clients) {
@@ -265,6 +270,25 @@ TEST_CASE("who asks after a purge or an unsafe request waits for nothing older",
     CHECK(under_test.weir.ask_get("/").content == "version 2");
 }
 
+TEST_CASE("what is fetched after a purge is stored, though its client came before", "[end_to_end][collapsing][purge]") {
+    gated_origin gated;
+    std::atomic<unsigned> count{0};
+    const origin_and_weir under_test(
+        gated.script([&](const request&) { return ok("version " + std::to_string(++count), stored_for_a_minute); }),
+        {.top = "cache: {purge: {allow: [127.0.0.1]}}\n", .workers = 4, .admin = true});
+    auto clients = ask_at_once(under_test.weir, 2, get("/"));
+    under_test.origin.wait_for_requests(1);
+    CHECK(has_active(under_test.weir, 2));
+    CHECK(under_test.weir.ask("PURGE / HTTP/1.1\r\nHost: test.example\r\n\r\n").status == 200);
+    gated.open.open();
+    std::vector<std::string> contents;
+    for (raw_client& client : clients) contents.push_back(client.read_response().content);
+    std::sort(contents.begin(), contents.end());
+    CHECK(contents == std::vector<std::string>{"version 1", "version 2"});
+    CHECK(under_test.weir.ask_get("/").content == "version 2");
+    CHECK(under_test.origin.requests() == 2);
+}
+
 TEST_CASE("a personal request does not get what was fetched for somebody else",
           "[end_to_end][collapsing][session_cookies]") {
     gate first;
@@ -322,15 +346,7 @@ TEST_CASE("a storable page is fetched once though its first client left", "[end_
     gate end;
     const std::string first = noise(100'000, 1);
     const std::string second = noise(100'000, 2);
-    const origin_and_weir under_test(
-        [&](origin_connection& peer) {
-            peer.read_request();
-            peer.send("HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n" + stored_for_a_minute + "\r\n" + first);
-            end.wait();
-            peer.send(second);
-            peer.wait_for_end();
-        },
-        {.workers = 4, .admin = true});
+    const origin_and_weir under_test(in_two_halves(first, second, end), {.workers = 4, .admin = true});
     {
         auto leader = under_test.weir.client();
         leader.send(get("/"));
