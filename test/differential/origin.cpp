@@ -197,7 +197,12 @@ bool send_answer(wire& to, std::string head, const rendition& given, std::string
     if (!has_content) return to.send(head);
     if (cuts) {
         content.resize(mix(given.line()) % (content.size() - 5));
-        to.send(head + content);
+        // At once, when all may be asked for again, or after the client has the first of it.
+        if (content.size() % 2 == 0) {
+            to.send(head + content);
+        } else {
+            send_in_pieces(to, head, content);
+        }
         return false;
     }
     if (given.of.what == kind::slow) return send_in_pieces(to, head, content);
@@ -304,6 +309,8 @@ bool origin::answer(wire& to, const message& asked) {
 bool origin::answer_safe(wire& to, const message& asked, const page& of, const asker& by, const std::string& method) {
     const unsigned version = site_.version(of);
     const bool shared = audience_of(of, by) == audience::anyone;
+    // Long enough for others to be answered with what is stale.
+    if (of.what == kind::swr) std::this_thread::sleep_for(std::chrono::milliseconds(20));
     const rendition given{of, version, status_of(of, version, by), choice(of, version, by), shared ? "-" : by.nonce};
     std::string fields;
     add_fields(given, by, fields);

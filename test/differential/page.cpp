@@ -135,7 +135,9 @@ std::size_t size_of(const page& of, unsigned version) {
     if (of.what == kind::big) return longest - version % 1000;
     const std::uint64_t some = mix(of.number + 1'000'000, version);
     const std::uint64_t of_bucket = some >> 16;
-    if (of.what == kind::cut || of.what == kind::slow) return 1000 + of_bucket % 60'000;
+    if (of.what == kind::slow) return 1000 + of_bucket % 60'000;
+    // Most are longer than what weir holds back until it is whole: those are passed on as cut as they came.
+    if (of.what == kind::cut) return 1000 + of_bucket % 400'000;
     switch (some % 20) {
         case 0:
             return 0;

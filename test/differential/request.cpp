@@ -6,6 +6,10 @@
 namespace weir::differential {
 namespace {
 
+// So many requests change and purge pages, and so many after them leave all as it is, for long enough that responses
+// become stale before they are purged.
+constexpr std::uint64_t phase = 10'000;
+
 // Numbers that follow from a seed in the same way everywhere, which the distributions of <random> do not.
 class dice {
   public:
@@ -250,11 +254,12 @@ request make_request(std::uint64_t seed, std::uint64_t number, const std::vector
     const double share = herd.share();
     const kind what = some_kind(herd, kinds);
     made.of = &of.pick(what, share, static_cast<unsigned>(herd.below(3)));
-    if (roll.one_in(150)) {
+    const bool quiet = number / phase % 2 == 1;
+    if (!quiet && roll.one_in(150)) {
         make_purge(made, roll);
         return made;
     }
-    const auto method = roll.below(100);
+    const auto method = roll.below(quiet ? 97 : 100);
     made.method = method < 88   ? "GET"
                   : method < 96 ? "HEAD"
                   : method < 97 ? "OPTIONS"
