@@ -264,15 +264,15 @@ awaitable<cause> exchange::relay_content(http::content_reader& reader, content_w
         const http::content_reader::view got = reader.peek(buffers);
         // One that only shut down its sending gets what is here.
         if (departed_ && got.state == http::content_state::open) co_return cause::client_left;
-        // A client whose head went nowhere yet, because another worker's fetch broke off just now, gets to see that.
+        const std::uint64_t position = reader.position();
+        const std::size_t used = window.cut(std::span(buffers).first(got.buffers), position);
         const bool broken = got.end && got.state == http::content_state::broken;
-        if (broken && begun) {
+        const bool last = position + got.bytes >= window.end || (got.end && !broken);
+        // A client that has nothing yet, because another worker's fetch broke off just now, gets to see that it did.
+        if (broken && !last && begun) {
             upstream_counters().cut_responses.add();
             co_return push_failure_ != cause::none ? push_failure_ : cause::response_cut;
         }
-        const std::uint64_t position = reader.position();
-        const std::size_t used = window.cut(std::span(buffers).first(got.buffers), position);
-        const bool last = !broken && (got.end || position + got.bytes >= window.end);
         if (used > 0 || last || !begun) {
             const cause why = co_await in_.client.send(std::span(buffers).first(used), last);
             if (why != cause::none || last) co_return why;
