@@ -1,6 +1,7 @@
 // Settings written back as the YAML that gives them: what `weir check --effective` prints.
 #include "conf/environment.hpp"
 #include "conf/load.hpp"
+#include "conf/memcached.hpp"
 #include "conf/units.hpp"
 
 #include <string_view>
@@ -329,6 +330,32 @@ void write_route_cache(writer& out, const std::optional<route_cache_settings>& c
     });
 }
 
+void write_memcached(writer& out, const std::optional<memcached_settings>& memcached) {
+    if (!memcached) {
+        out.line("memcached", "off");
+        return;
+    }
+    out.section("memcached", [&] {
+        out.line("servers", list_text(memcached->servers, [](const auto& server) { return scalar(server.text); }));
+        out.line("prefix", scalar(memcached->prefix));
+        out.line("timeout", duration_text(memcached->timeout));
+        out.line("max_response", size_text(memcached->max_response_bytes));
+        out.line("fill_lock", or_word(memcached->fill_lock, "off", duration_text));
+        out.line("purge_log", flag(memcached->purge_log));
+    });
+}
+
+void write_pages(writer& out, const std::optional<page_settings>& pages) {
+    if (!pages) {
+        out.line("memcached_pages", "off");
+        return;
+    }
+    out.section("memcached_pages", [&] {
+        out.line("key", scalar(template_text(pages->key)));
+        out.line("content_type", or_word(pages->content_type, "auto", scalar));
+    });
+}
+
 void write_cache(writer& out, const cache_settings& cache) {
     out.section("cache", [&] {
         out.line("memory", or_off(cache.memory_bytes));
@@ -338,6 +365,7 @@ void write_cache(writer& out, const cache_settings& cache) {
         out.line("max_variants", std::to_string(cache.max_variants));
         out.line("uncacheable_memory", or_word(cache.uncacheable_memory, "off", duration_text));
         out.section("purge", [&] { out.line("allow", blocks_text(cache.purge_allow)); });
+        write_memcached(out, cache.memcached);
     });
 }
 
@@ -378,6 +406,7 @@ void write_route(writer& out, const route_settings& route) {
     out.line("upstream", scalar(route.upstream));
     out.line("priority", priority_text(route.priority));
     write_route_cache(out, route.cache);
+    write_pages(out, route.memcached_pages);
     write_rewrite(out, route.rewrite);
     write_rules(out, "request_headers", route.request_headers);
     write_rules(out, "response_headers", route.response_headers);

@@ -2,6 +2,7 @@
 
 #include "conf/header_rules.hpp"
 #include "conf/match.hpp"
+#include "conf/memcached.hpp"
 #include "conf/route_cache.hpp"
 #include "conf/sections.hpp"
 #include "conf/upstreams.hpp"
@@ -83,7 +84,10 @@ route_settings read_route(const node& value, const settings& all, bool all_known
     from.choice<priority>("priority", out.priority,
                           {{"low", priority::low}, {"normal", priority::normal}, {"high", priority::high}});
     from.section_or_off("cache", out.cache, read_route_cache);
-    from.not_built("memcached_pages");
+    from.section_or_off("memcached_pages", out.memcached_pages, read_page_settings);
+    if (out.memcached_pages && !all.cache.memcached)
+        from.fault(*from.peek("memcached_pages"), "memcached_pages",
+                   "this needs memcached; add \"cache: {memcached: {servers: [127.0.0.1:11211]}}\"");
     read_rewrite(from, out.rewrite);
     read_header_rules(from, "request_headers", out.request_headers);
     read_header_rules(from, "response_headers", out.response_headers);

@@ -1,5 +1,6 @@
 #include "conf/sections.hpp"
 
+#include "conf/memcached.hpp"
 #include "conf/words.hpp"
 
 #include <algorithm>
@@ -204,7 +205,7 @@ void read_cache(mapping_reader& top, cache_settings& out) {
         cache.duration("uncacheable_memory", out.uncacheable_memory, "off");
         cache.section(
             "purge", [&](mapping_reader& purge) { read_blocks(purge, "allow", out.purge_allow); }, "off");
-        cache.not_built("memcached");
+        cache.section_or_off("memcached", out.memcached, read_memcached);
     });
 }
 

@@ -257,7 +257,33 @@ enum class eviction_policy {
     s3fifo  // what was not used again soon after it came
 };
 
-// The memory cache, shared by all routes.
+// One of cache.memcached.servers. The ring is made of host and port as they are spelt, so every program that shares the
+// servers has to spell them alike.
+struct memcached_server_address {
+    std::string text;            // as spelt
+    std::string host;            // a name or an address, without brackets
+    std::uint16_t port = 11211;  // default: 11211
+    std::string unix_path;       // of a unix socket, absolute; then host and port do not count
+
+    bool operator==(const memcached_server_address&) const = default;
+};
+
+// The second tier, which several weirs share.
+struct memcached_settings {
+    std::vector<memcached_server_address> servers;  // at least one, no two the same
+    std::string prefix = "weir";                    // default: weir. Of every key; 1 to 32 of A-Za-z0-9._-
+    milliseconds timeout{50};  // default: 50ms. 1ms to 10s: what a lookup may cost a request; then it is a miss
+    // Default: 8MiB. 1KiB or more: a longer response is not stored there.
+    std::uint64_t max_response_bytes = 8 * mebibyte;
+    // Default: 5s. How long one node's fetch keeps the others from asking the origin. Empty: off, each node asks
+    // itself.
+    std::optional<milliseconds> fill_lock{5'000};
+    bool purge_log = true;  // default: true. Whether purges go to all nodes over the same servers
+
+    bool operator==(const memcached_settings&) const = default;
+};
+
+// The cache, shared by all routes.
 struct cache_settings {
     // Default: 256MiB. 1MiB or more, bookkeeping included. Empty: off, nothing is stored on any route.
     std::optional<std::uint64_t> memory_bytes = 256 * mebibyte;
@@ -273,6 +299,8 @@ struct cache_settings {
     std::optional<milliseconds> uncacheable_memory{60'000};
     // Default: none. Clients (resolved through client.trusted_proxies) that may send PURGE.
     std::vector<cidr> purge_allow;
+    // Default: none, no second tier.
+    std::optional<memcached_settings> memcached;
 
     bool operator==(const cache_settings&) const = default;
 };
@@ -357,6 +385,26 @@ struct route_cache_settings {
     bool operator==(const route_cache_settings&) const = default;
 };
 
+// Where an application's own pages are looked for in memcached, before it is asked.
+struct page_settings {
+    struct piece {
+        enum class kind { literal, scheme, host, path, query };
+
+        kind what = kind::literal;
+        std::string text;  // of a literal, visible ASCII
+
+        bool operator==(const piece&) const = default;
+    };
+
+    // The key, in its order. Each kind but literal at most once, the path always; a placeholder follows another only as
+    // {host}{path} or {scheme}{path}, so that two requests have one key only if they agree in all that it names.
+    std::vector<piece> key;
+    // Of pages that do not say it themselves. Empty, the default: auto, by the name of the file.
+    std::optional<std::string> content_type;
+
+    bool operator==(const page_settings&) const = default;
+};
+
 // How the request target changes on its way to the upstream.
 struct rewrite_settings {
     std::string strip;  // a prefix by whole segments that is taken off; empty: none
@@ -387,6 +435,7 @@ struct route_settings {
     std::string upstream;    // a key of settings::upstreams
     conf::priority priority = conf::priority::normal;                    // default: normal
     std::optional<route_cache_settings> cache = route_cache_settings{};  // empty: off, nothing is looked up or stored
+    std::optional<page_settings> memcached_pages;                        // default: off
     std::optional<rewrite_settings> rewrite;                             // default: off
     std::vector<header_rule> request_headers;                            // in the order of the file
     std::vector<header_rule> response_headers;

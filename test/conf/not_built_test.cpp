@@ -28,8 +28,6 @@ TEST_CASE("what is not built yet is refused, never ignored", "[conf][not built]"
     const auto [section, line, name] = GENERATE(table<std::string, std::string, std::string>({
         {"listen", "proxy_protocol: require", "listen.proxy_protocol"},
         {"client", "proxy_protocol: require", "client.proxy_protocol"},
-        {"cache", "memcached: {servers: [a:1]}", "cache.memcached"},
-        {"route", "memcached_pages: {key: x}", "route.memcached_pages"},
     }));
     const configuration written(with(section, line));
     CAPTURE(section, line);

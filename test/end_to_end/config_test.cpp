@@ -119,10 +119,6 @@ TEST_CASE("what is not built yet is refused as such, and never ignored", "[end_t
         CHECK(got.status == 1);
         CHECK(got.said.find("not built yet") != std::string::npos);
     }
-    const auto got = check(ten_lines + "    memcached_pages: {key: \"page:{path}\"}\n");
-    CAPTURE(got.said);
-    CHECK(got.status == 1);
-    CHECK(got.said.find("not built yet") != std::string::npos);
 }
 
 TEST_CASE("check --effective prints a whole configuration that means the same", "[end_to_end][config][effective]") {
