@@ -1,0 +1,89 @@
+#include "cache/memcached_storing_lane.hpp"
+
+#include <utility>
+
+namespace weir::cache {
+
+memcached_storing_lane::memcached_storing_lane(std::shared_ptr<memcached_peer> peer)
+    : memcached_lane(std::move(peer)) {}
+
+void memcached_storing_lane::store(std::uint64_t size_hint_bytes, memcached_maker make) {
+    put({std::move(make), {}, size_hint_bytes});
+}
+
+void memcached_storing_lane::remove(std::string key) {
+    put({nullptr, std::move(key), 0});
+}
+
+// What is dropped is destroyed without the lock.
+void memcached_storing_lane::put(job one) {
+    bool is_asleep = false;
+    bool is_taken = !peer_->breaker.is_open();
+    if (is_taken) {
+        const std::lock_guard hold(mutex_);
+        const bool has_room =
+            jobs_.size() < memcached::max_waiting_stores &&
+            (waiting_bytes_ == 0 || one.bytes == 0 || waiting_bytes_ + one.bytes <= memcached::max_waiting_store_bytes);
+        is_taken = has_room && !is_stopping();
+        if (is_taken) {
+            waiting_bytes_ += one.bytes;
+            jobs_.push_back(std::move(one));
+            is_asleep = is_to_wake();
+        }
+    }
+    if (!is_taken) memcached_tally::note(tally_.dropped);
+    if (is_asleep) wake();
+}
+
+void memcached_storing_lane::work(std::unique_lock<std::mutex>& lock) {
+    auto one = std::move(jobs_.front());
+    jobs_.pop_front();
+    lock.unlock();
+    run(one);
+    one.make = nullptr;
+    lock.lock();
+    waiting_bytes_ -= one.bytes;
+}
+
+void memcached_storing_lane::run(job& one) {
+    if (one.make) {
+        if (!store_all(one.make)) memcached_tally::note(tally_.dropped);
+        return;
+    }
+    const auto start = clock::now();
+    const auto what = handle_.remove(one.key);
+    note_call(start);
+    memcached_tally::note(what == memcached_value::outcome::failed ? tally_.dropped : tally_.removes);
+}
+
+// Ends at the first that is not stored: what comes after it is of no use without it.
+bool memcached_storing_lane::store_all(const memcached_maker& make) {
+    std::vector<memcached_item> items;
+    try {
+        items = make();
+    } catch (const std::exception&) {
+        return false;
+    }
+    for (auto& item : items) {
+        if (peer_->breaker.is_open()) return false;
+        const auto start = clock::now();
+        const auto what = handle_.set(item.key, item.bytes, item.flags, item.lifetime);
+        note_call(start);
+        if (what != memcached_value::outcome::found) return false;
+        memcached_tally::note(tally_.stores);
+    }
+    return true;
+}
+
+void memcached_storing_lane::give_up(std::unique_lock<std::mutex>& lock) {
+    auto all = std::exchange(jobs_, {});
+    lock.unlock();
+    std::uint64_t bytes = 0;
+    for (const auto& one : all) bytes += one.bytes;
+    memcached_tally::note(tally_.dropped, all.size());
+    all.clear();
+    lock.lock();
+    waiting_bytes_ -= bytes;
+}
+
+}  // namespace weir::cache
