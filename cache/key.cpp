@@ -10,7 +10,6 @@ namespace weir::cache {
 
 namespace {
 
-constexpr std::size_t max_vary_names = 16;
 constexpr int end_of_value = -1;
 
 // What a Vary member Cookie holds where only personal or not counts. No field value begins with a line break.
@@ -338,6 +337,15 @@ std::vector<vary_field> vary_of(const std::vector<vary_field>& names, const requ
     vary.reserve(names.size());
     for (const vary_field& field : names) vary.push_back(vary_field_of(field.name, request));
     return vary;
+}
+
+void append_canonical_value(const vary_field& field, std::string& out) {
+    value_reader reader(*field.value, is_list(field.id));
+    const bool fold_case = ignores_case(field.id);
+    for (int byte = reader.next(); byte != end_of_value; byte = reader.next()) {
+        const char c = static_cast<char>(byte);
+        out += fold_case ? lower(c) : c;
+    }
 }
 
 bool selects(const std::vector<vary_field>& vary, const request_view& request) {

@@ -3,6 +3,7 @@
 // leaves out of the query is left out of the forwarded target too, so no response depends on what its key does not say.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -33,12 +34,18 @@ std::string_view origin_of(std::string_view key);
 // nothing behind it.
 void append_keyed_target(std::string_view target, const conf::key_settings& settings, std::string& out);
 
+inline constexpr std::uint32_t max_vary_names = 16;
+
 // The request's side of a response's Vary (section 4.1), one member a name. Nothing for `Vary: *`, for what is no field
-// name, and for more than 16 names: never selected, not stored.
+// name, and for more than max_vary_names: never selected, not stored.
 std::optional<std::vector<vary_field>> vary_of(const http::field_list& response, const request_view& request);
 
 // The same for the names of a response that is known already.
 std::vector<vary_field> vary_of(const std::vector<vary_field>& names, const request_view& request);
+
+// Appends a member's value in the one form that all values which `selects` takes for the same have in common. The
+// member has a value.
+void append_canonical_value(const vary_field& field, std::string& out);
 
 // True when `request` selects a response that was stored with `vary`. White space around the commas of list members
 // does not count, except in fields that are known to be no lists (Cookie, User-Agent, ...); Accept-Encoding and

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <bit>
 #include <cassert>
+#include <cstring>
+#include <limits>
 
 #include "cache/freshness.hpp"
 #include "cache/key.hpp"
@@ -113,6 +115,52 @@ void find_validators(stored_response& stored) {
     }
 }
 
+// What conf lets no route set either.
+bool belongs_to_connection(http::field_id id) {
+    switch (id) {
+        case http::field_id::connection:
+        case http::field_id::keep_alive:
+        case http::field_id::proxy_connection:
+        case http::field_id::te:
+        case http::field_id::trailer:
+        case http::field_id::transfer_encoding:
+        case http::field_id::upgrade:
+        case http::field_id::http2_settings:
+            return true;
+        default:
+            return false;
+    }
+}
+
+bool is_status_line(std::string_view line, std::uint16_t status) {
+    if (status < 200 || status > 599) return false;
+    std::string expected;
+    http::append_status_line(status, {}, expected);
+    expected.resize(expected.size() - 2);
+    return line.starts_with(expected) && http::valid_field_value(line);
+}
+
+// "name: value"
+bool add_field(std::string_view line, http::field_list& fields) {
+    const std::size_t colon = line.find(':');
+    if (colon == line.npos || colon > std::numeric_limits<std::uint16_t>::max()) return false;
+    if (colon + 1 == line.size() || line[colon + 1] != ' ') return false;
+    const std::string_view name = line.substr(0, colon);
+    const std::string_view value = line.substr(colon + 2);
+    if (!http::valid_field_name(name) || !http::valid_field_value(value)) return false;
+    fields.add(boost::beast::http::string_to_field({name.data(), name.size()}), name, value);
+    return true;
+}
+
+bool has_framing(const stored_response& stored) {
+    const bool has_connection = std::any_of(stored.fields.begin(), stored.fields.end(),
+                                            [](http::field_view field) { return belongs_to_connection(field.id); });
+    if (has_connection) return false;
+    const std::size_t lengths = stored.fields.count(http::field_id::content_length);
+    if (!http::may_have_content(stored.status, http::verb::get)) return lengths == 0 && stored.content_bytes == 0;
+    return lengths == 1 && stored.fields.value(http::field_id::content_length) == std::to_string(stored.content_bytes);
+}
+
 }  // namespace
 
 std::size_t stored_response::memory_bytes() const {
@@ -195,6 +243,43 @@ std::shared_ptr<const stored_response> complete_response(const stored_response& 
     }
     find_validators(*whole);
     return whole;
+}
+
+std::vector<http::block_ptr> make_content(std::string_view bytes) {
+    std::vector<http::block_ptr> content;
+    content.reserve((bytes.size() + http::block::usual_capacity - 1) / http::block::usual_capacity);
+    while (!bytes.empty()) {
+        const std::string_view part = bytes.substr(0, http::block::usual_capacity);
+        const auto size = static_cast<std::uint32_t>(part.size());
+        content.push_back(http::block::make(size, nullptr));
+        std::memcpy(content.back()->data(), part.data(), size);
+        content.back()->grow(size);
+        bytes.remove_prefix(size);
+    }
+    return content;
+}
+
+bool read_stored_head(stored_response& response) {
+    std::string_view rest = response.head;
+    const auto next_line = [&rest](std::string_view& line) {
+        const std::size_t end = rest.find("\r\n");
+        if (end == rest.npos) return false;
+        line = rest.substr(0, end);
+        rest.remove_prefix(end + 2);
+        return true;
+    };
+    std::string_view line;
+    if (!next_line(line) || !is_status_line(line, response.status)) return false;
+    http::field_list fields;
+    fields.reserve(16);
+    fields.set_base(response.head.data());
+    while (!rest.empty()) {
+        if (!next_line(line) || !add_field(line, fields)) return false;
+    }
+    response.fields = fields;  // a copy takes just the room it needs
+    if (!has_framing(response)) return false;
+    find_validators(response);
+    return true;
 }
 
 }  // namespace weir::cache

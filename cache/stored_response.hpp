@@ -68,6 +68,7 @@ struct stored_response {
     // What happens to it while it is stored; the only part that changes, from any thread.
     struct use_state {
         std::atomic<bool> soft_purged{false};          // stale, whatever its lifetime says
+        std::atomic<bool> doubted{false};              // not to be used before it was validated: see purge.hpp
         std::atomic<std::int64_t> next_refresh_ms{0};  // since the epoch; until then nobody asks behind its back
         std::atomic<std::uint32_t> failures{0};        // of refreshes, in a row
         std::atomic<std::uint64_t> judged{0};          // the purge up to which it is known to be alive: see purge.hpp
@@ -111,5 +112,14 @@ bool is_ruled(std::string_view name, std::span<const conf::header_rule> field_ru
 std::shared_ptr<const stored_response> complete_response(const stored_response& arriving,
                                                          std::vector<http::block_ptr> content,
                                                          std::uint64_t content_bytes);
+
+// Content that is at hand as a whole, in blocks as other content has them, which no budget is charged for.
+std::vector<http::block_ptr> make_content(std::string_view bytes);
+
+// Finds what follows from `response.head`, which came from elsewhere: fields, etag, last_modified. status,
+// content_bytes and response_time are set. False, and the response is not to be used, where it is no head as
+// make_stored_response writes one: start line with this status, valid fields, none that belongs to a connection or to
+// framing but one Content-Length with content_bytes where there may be content. Pure.
+bool read_stored_head(stored_response& response);
 
 }  // namespace weir::cache

@@ -60,7 +60,8 @@ std::shared_ptr<const cache::stored_response> make_stored(const stored_parts& pa
                                         parts.content.size(),
                                         parts.response_time,
                                         parts.response_time,
-                                        parts.freshness_lifetime},
+                                        parts.freshness_lifetime,
+                                        parts.fill_number},
                                        parts.rules);
 }
 

@@ -61,6 +61,7 @@ struct stored_parts {
     std::chrono::seconds freshness_lifetime{60};
     std::vector<conf::header_rule> rules{};
     cache::time_point response_time = start;
+    std::uint64_t fill_number = 0;
 };
 std::shared_ptr<const cache::stored_response> make_stored(const stored_parts& parts);
 
