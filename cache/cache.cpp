@@ -76,11 +76,12 @@ void judge_found(lookup_result& result, const http::request_head& request, const
     result.age = current_age(stored, now);
     result.ttl = stored.freshness_lifetime - result.age;
     const bool fresh = is_fresh(stored, result.age);
+    const bool doubted = stored.use.doubted.load(std::memory_order_relaxed);
     if (rules.client_directives == conf::directives_policy::honour && has_directives(request.fields)) {
-        const bool satisfied = satisfies(request_control(request.fields), stored, result.age);
+        const bool satisfied = !doubted && satisfies(request_control(request.fields), stored, result.age);
         if (!satisfied) {
             result.what = outcome::stale;
-            result.why = fresh ? forwarded::request : forwarded::stale;
+            result.why = fresh && !doubted ? forwarded::request : forwarded::stale;
             return;
         }
         if (!fresh) {
@@ -90,12 +91,18 @@ void judge_found(lookup_result& result, const http::request_head& request, const
             return;
         }
     }
-    if (fresh && !stored.use.soft_purged.load(std::memory_order_relaxed)) {
+    if (fresh && !doubted && !stored.use.soft_purged.load(std::memory_order_relaxed)) {
         result.what = outcome::fresh;
         return;
     }
     result.why = forwarded::stale;
-    if (fresh) {
+    if (doubted) {
+        // A purge may have hit it that would have it gone: it stands in where nothing better can be had, no sooner.
+        const bool stands_in = backs_off(stored, now) && usable_on_error(stored, result.age, rules.stale);
+        result.what = stands_in ? outcome::stale_usable : outcome::stale;
+        result.detail = stands_in ? "stale-if-error" : "doubted";
+        result.ttl = std::min(result.ttl, seconds{0});
+    } else if (fresh) {
         // A soft purge asks for a newer one; the RFC lets this one be used for as long as it says.
         result.what = outcome::stale_usable;
         result.detail = "soft-purge";
@@ -116,13 +123,15 @@ void judge_found(lookup_result& result, const http::request_head& request, const
 }  // namespace
 
 cache::cache(const conf::cache_settings& settings)
-    : enabled_(settings.memory_bytes.has_value()),
+    : enabled_(settings.memory_bytes || settings.memcached),
       max_response_bytes_(settings.max_response_bytes),
       uncacheable_memory_ms_(settings.uncacheable_memory.value_or(milliseconds(0)).count()),
-      store_(settings.memory_bytes.value_or(0), settings.max_variants, settings.eviction, purges_) {}
+      store_(settings.memory_bytes.value_or(0), settings.max_variants, settings.eviction, purges_) {
+    if (settings.memcached) purges_.keep_records();
+}
 
 void cache::apply(const conf::cache_settings& settings) {
-    enabled_ = settings.memory_bytes.has_value();
+    enabled_ = settings.memory_bytes || settings.memcached;
     max_response_bytes_ = settings.max_response_bytes;
     uncacheable_memory_ms_ = settings.uncacheable_memory.value_or(milliseconds(0)).count();
     store_.set_max_variants(settings.max_variants);
@@ -160,6 +169,9 @@ lookup_result cache::lookup(const http::request_head& request, std::string_view 
     }
     const bool is_get = request.method == http::verb::get;
     const bool has_range = request.fields.has(http::field_id::range);
+    const bool lacks =
+        result.what == outcome::miss || (result.what == outcome::stale && result.why == forwarded::stale);
+    result.asks_tier = lacks && !keys_.is_uncacheable(key, now);
     if (result.what == outcome::miss && !is_get) {
         result.what = outcome::pass;  // what comes has no content to keep
     } else if (result.what == outcome::miss && has_range && rules->ranges == conf::range_policy::pass) {
@@ -179,9 +191,22 @@ lookup_result cache::lookup(const http::request_head& request, std::string_view 
     return result;
 }
 
+lookup_result cache::judge(std::shared_ptr<const stored_response> response, const http::request_head& request,
+                           const conf::route_cache_settings& rules, const lookup_result& found, time_point now) const {
+    lookup_result result = found;
+    result.what = outcome::miss;
+    result.response.reset();
+    if (found.personal && !response->control.is_public) return result;
+    if (purges_.judge(*response) == purge_log::verdict::dead) return result;
+    result.response = std::move(response);
+    judge_found(result, request, rules, now);
+    return result;
+}
+
 bool cache::may_answer(const stored_response& response, const http::request_head& request,
                        const conf::route_cache_settings& rules, bool personal, time_point now) const {
-    if (purges_.judge(response) == purge_log::verdict::dead) return false;
+    const purge_log::verdict purged = purges_.judge(response);
+    if (purged == purge_log::verdict::dead || purged == purge_log::verdict::doubted) return false;
     if (personal && !response.control.is_public) return false;
     const std::chrono::seconds age = current_age(response, now);
     const bool honours = rules.client_directives == conf::directives_policy::honour && has_directives(request.fields);

@@ -43,6 +43,7 @@ struct lookup_result {
     bool personal = false;          // the request has a session cookie that the route names
     bool may_store = false;         // the response to this request may be stored, also where the outcome is pass
     bool may_collapse = false;      // the request may wait for another's response
+    bool asks_tier = false;         // memcached may have what memory has not
     std::uint64_t fill_number = 0;  // see purge_log; of what may be stored
 };
 
@@ -58,8 +59,13 @@ class cache {
     lookup_result lookup(const http::request_head& request, std::string_view key,
                          const conf::route_cache_settings* rules, time_point now);
 
+    // What a response that memory did not have, of memcached, is to the request of `found`, which selects it; a miss
+    // where it was purged, or the request is personal and the response is not public. As for lookup().
+    lookup_result judge(std::shared_ptr<const stored_response> response, const http::request_head& request,
+                        const conf::route_cache_settings& rules, const lookup_result& found, time_point now) const;
+
     // Whether a response that another request has just brought may be used for this one, which selects it: not purged
-    // since, fresh, public where the request is personal, and as its directives want it where they count.
+    // or doubted since, fresh, public where the request is personal, and as its directives want it where they count.
     bool may_answer(const stored_response& response, const http::request_head& request,
                     const conf::route_cache_settings& rules, bool personal, time_point now) const;
 

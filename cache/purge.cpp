@@ -31,39 +31,71 @@ void purge_log::numbers::take_newer(const numbers& other) {
 }
 
 void purge_log::purge_url(std::string_view url, purge_mode mode) {
-    add({{hash_url(url)}}, mode);
+    make({purge_kind::url, mode, url}, true);
+}
+
+void purge_log::purge_prefix(std::string_view url_prefix, purge_mode mode) {
+    make({purge_kind::prefix, mode, url_prefix}, true);
 }
 
 void purge_log::purge_tag(std::string_view tag, purge_mode mode) {
-    add({{hash_tag(tag), any_tag}}, mode);
+    make({purge_kind::tag, mode, tag}, true);
 }
 
 void purge_log::purge_group(std::string_view origin, std::string_view group) {
-    add({{hash_group(origin, group), any_tag}}, purge_mode::hard);
+    make({purge_kind::group, purge_mode::hard, group, origin}, true);
 }
 
-void purge_log::add(std::span<const std::uint64_t> hashes, purge_mode mode) {
+void purge_log::purge_all(purge_mode mode) {
+    make({purge_kind::all, mode}, true);
+}
+
+void purge_log::apply(const purge& what) {
+    make(what, false);
+}
+
+void purge_log::make(const purge& what, bool is_own) {
     generation dropped;
     const std::lock_guard lock(mutex_);
     const std::uint64_t number = now_.load(std::memory_order_relaxed) + 1;
-    dropped = make_room(hashes.size(), 0);
+    if (is_own && listener_) listener_(what, number);
+    switch (what.kind) {
+        case purge_kind::url:
+            dropped = note_hashes({{hash_url(what.text)}}, what.mode, number);
+            break;
+        case purge_kind::tag:
+            dropped = note_hashes({{hash_tag(what.text), any_tag}}, what.mode, number);
+            break;
+        case purge_kind::group:
+            dropped = note_hashes({{hash_group(what.origin, what.text), any_tag}}, purge_mode::hard, number);
+            break;
+        case purge_kind::prefix:
+            dropped = note_prefix(what.text, what.mode, number);
+            break;
+        case purge_kind::all:
+            (what.mode == purge_mode::hard ? all_hard_ : all_soft_).store(number, std::memory_order_relaxed);
+            break;
+    }
+    now_.store(number, std::memory_order_release);
+}
+
+purge_log::generation purge_log::note_hashes(std::span<const std::uint64_t> hashes, purge_mode mode,
+                                             std::uint64_t number) {
+    generation dropped = make_room(hashes.size(), 0);
     current_.last = number;
     for (const std::uint64_t hash : hashes) {
         current_.by_hash[hash].note(number, mode);
         newest_[bucket_of(hash)].store(number, std::memory_order_relaxed);
     }
-    now_.store(number, std::memory_order_release);
+    return dropped;
 }
 
-void purge_log::purge_prefix(std::string_view url_prefix, purge_mode mode) {
-    prefix_record record{std::string(url_prefix), {}};
-    generation dropped;
-    const std::lock_guard lock(mutex_);
-    const std::uint64_t number = now_.load(std::memory_order_relaxed) + 1;
-    dropped = make_room(0, 1);
+purge_log::generation purge_log::note_prefix(std::string_view prefix, purge_mode mode, std::uint64_t number) {
+    prefix_record record{std::string(prefix), {}};
+    generation dropped = make_room(0, 1);
     current_.last = number;
     const auto same = std::find_if(current_.prefixes.begin(), current_.prefixes.end(),
-                                   [&](const prefix_record& known) { return known.prefix == url_prefix; });
+                                   [&](const prefix_record& known) { return known.prefix == prefix; });
     if (same != current_.prefixes.end()) {
         record.when = same->when;
         current_.prefixes.erase(same);
@@ -71,14 +103,31 @@ void purge_log::purge_prefix(std::string_view url_prefix, purge_mode mode) {
     record.when.note(number, mode);
     current_.prefixes.push_back(std::move(record));
     newest_prefix_.store(number, std::memory_order_relaxed);
+    return dropped;
+}
+
+void purge_log::doubt() {
+    const std::lock_guard lock(mutex_);
+    const std::uint64_t number = now_.load(std::memory_order_relaxed) + 1;
+    doubt_.store(number, std::memory_order_relaxed);
     now_.store(number, std::memory_order_release);
 }
 
-void purge_log::purge_all(purge_mode mode) {
+void purge_log::listen(listener to, const void* owner) {
     const std::lock_guard lock(mutex_);
-    const std::uint64_t number = now_.load(std::memory_order_relaxed) + 1;
-    (mode == purge_mode::hard ? all_hard_ : all_soft_).store(number, std::memory_order_relaxed);
-    now_.store(number, std::memory_order_release);
+    listener_.swap(to);
+    listener_owner_ = owner;
+}
+
+void purge_log::stop_listening(const void* owner) {
+    listener ended;
+    const std::lock_guard lock(mutex_);
+    if (listener_owner_ == owner) listener_.swap(ended);
+}
+
+void purge_log::keep_records() {
+    const std::lock_guard lock(mutex_);
+    keeps_records_ = true;
 }
 
 purge_log::generation purge_log::make_room(std::size_t hashes, std::size_t prefixes) {
@@ -98,13 +147,14 @@ purge_log::generation purge_log::forget(generation& forgotten) {
 
 std::uint64_t purge_log::begin_pass() {
     const std::lock_guard lock(mutex_);
-    if (previous_.last == 0) previous_ = std::exchange(current_, {});
+    if (!keeps_records_ && previous_.last == 0) previous_ = std::exchange(current_, {});
     return now_.load(std::memory_order_relaxed);
 }
 
 void purge_log::end_pass(std::uint64_t number) {
     generation dropped[2];
     const std::lock_guard lock(mutex_);
+    if (keeps_records_) return;
     if (previous_.last <= number) dropped[0] = forget(previous_);
     if (current_.last <= number) dropped[1] = forget(current_);
 }
@@ -133,9 +183,13 @@ purge_log::verdict purge_log::judge(const stored_response& response) const {
             if (forgotten_.load(std::memory_order_relaxed) > since) return verdict::dead;
         }
         if (hit.hard > since) return verdict::dead;
+        if (doubt_.load(std::memory_order_relaxed) > since) {
+            response.use.doubted.store(true, std::memory_order_relaxed);
+        }
         if (hit.soft > since) response.use.soft_purged.store(true, std::memory_order_relaxed);
         response.use.judged.store(last, std::memory_order_release);
     }
+    if (response.use.doubted.load(std::memory_order_relaxed)) return verdict::doubted;
     return response.use.soft_purged.load(std::memory_order_relaxed) ? verdict::soft : verdict::alive;
 }
 

@@ -8,13 +8,18 @@
 //
 // Records are forgotten when every response in the store has been judged by them (begin_pass, end_pass). There may be
 // too many before that: then the older ones go at once. What the filter lets through and was not judged by what is
-// forgotten, such as a fill that is still under way, counts as purged.
+// forgotten, such as a fill that is still under way, counts as purged. Where responses come in from elsewhere with
+// numbers of long ago (keep_records), only that bound has records forgotten.
+//
+// A log tells a listener what was purged here, in the order of the numbers, and takes what was purged elsewhere: see
+// purge_replica.hpp.
 #pragma once
 
 #include <array>
 #include <atomic>
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <cstdint>
+#include <functional>
 #include <mutex>
 #include <span>
 #include <string>
@@ -27,6 +32,18 @@ namespace weir::cache {
 
 // hard: gone. soft: stale, whatever its lifetime, and still of use where a stale response may be used.
 enum class purge_mode : std::uint8_t { hard, soft };
+
+enum class purge_kind : std::uint8_t { url, prefix, tag, group, all };
+
+// One purge, in the form in which a log compares. Does not own its texts.
+struct purge {
+    purge_kind kind = purge_kind::all;
+    purge_mode mode = purge_mode::hard;
+    std::string_view text{};    // URL, prefix, tag or group
+    std::string_view origin{};  // of a group
+
+    bool operator==(const purge&) const = default;
+};
 
 // All of it from any thread. A purge counts from when its call returns, for every lookup and store after that.
 class purge_log {
@@ -49,11 +66,26 @@ class purge_log {
     // RFC 9875 section 3; `origin` as for hash_group. Hard.
     void purge_group(std::string_view origin, std::string_view group);
     void purge_all(purge_mode mode);
+    // Any of these, that somebody else made: the listener does not hear of it. A group is purged hard.
+    void apply(const purge& what);
+    // Purges may have been missed: whatever was filled before is to be validated before it is used.
+    void doubt();
 
-    // soft: hit by soft purges, now or before; then response.use.soft_purged is set. dead is not to be used or stored;
-    // only that answer is not kept in response.use. Does not allocate.
-    enum class verdict : std::uint8_t { alive, soft, dead };
+    // soft: hit by soft purges, now or before; then response.use.soft_purged is set. doubted: before a doubt() and not
+    // validated since; then response.use.doubted is set, whether soft or not. dead is not to be used or stored; only
+    // that answer is not kept in response.use. Does not allocate.
+    enum class verdict : std::uint8_t { alive, soft, doubted, dead };
     verdict judge(const stored_response& response) const;
+
+    // Hears of every purge but those of apply(), with its number: in the order of the numbers, and before a lookup or a
+    // fill can see that number. That is why the log is locked meanwhile: it must be quick and not call the log, but for
+    // now(). If it throws, nothing was purged. Once this has returned, the one before is not called.
+    using listener = std::function<void(const purge& what, std::uint64_t number)>;
+    void listen(listener to, const void* owner);
+    // Nobody hears, if it was this owner's; once this has returned, it is not called.
+    void stop_listening(const void* owner);
+    // From now on passes forget nothing.
+    void keep_records();
 
     // For the one who judges every response in the store between the two calls: the first gives the number up to which
     // that pass goes, now(), and the second takes it.
@@ -85,11 +117,13 @@ class purge_log {
     static constexpr std::size_t bucket_count = 8192;
     static std::size_t bucket_of(std::uint64_t hash) { return hash & (bucket_count - 1); }
 
-    void add(std::span<const std::uint64_t> hashes, purge_mode mode);
+    void make(const purge& what, bool is_own);
     bool may_be_hit(std::uint64_t url_hash, const stored_response& response, std::uint64_t since) const;
     numbers find(std::string_view url, std::uint64_t url_hash, const stored_response& response,
                  std::uint64_t since) const;
     // With mutex_ held; what they give is freed without it.
+    [[nodiscard]] generation note_hashes(std::span<const std::uint64_t> hashes, purge_mode mode, std::uint64_t number);
+    [[nodiscard]] generation note_prefix(std::string_view prefix, purge_mode mode, std::uint64_t number);
     [[nodiscard]] generation make_room(std::size_t hashes, std::size_t prefixes);
     [[nodiscard]] generation forget(generation& forgotten);
 
@@ -100,11 +134,15 @@ class purge_log {
     std::atomic<std::uint64_t> newest_prefix_{0};
     std::atomic<std::uint64_t> all_hard_{0};
     std::atomic<std::uint64_t> all_soft_{0};
+    std::atomic<std::uint64_t> doubt_{0};
     std::atomic<std::uint64_t> forgotten_{0};  // up to this number records may be missing
     mutable std::mutex mutex_;
     // Guarded by mutex_, which is also held from the choice of a number to its publication in now_, the last step.
     generation current_;
     generation previous_;  // what the pass under way will let go
+    listener listener_;
+    const void* listener_owner_ = nullptr;
+    bool keeps_records_ = false;
 };
 
 }  // namespace weir::cache

@@ -145,6 +145,39 @@ TEST_CASE("a soft purge has a fresh response used once more, and refreshed", "[c
     CHECK(c.lookup(asked.head(), key, &rules, at(61s)).what == outcome::stale);
 }
 
+TEST_CASE("what is doubted is validated first, and stands in only for errors", "[cache][lookup][purge][doubt]") {
+    conf::route_cache_settings lenient;
+    lenient.stale.while_revalidate = 100s;
+    lenient.stale.if_error = 100s;
+    lenient.client_directives = GENERATE(conf::directives_policy::ignore, conf::directives_policy::honour);
+    cache c{conf::cache_settings{}};
+    const auto stored = make_stored({.freshness_lifetime = 60s});
+    c.store(stored);
+    c.purges().doubt();
+    const test::request asked;
+    for (const auto now : {1s, 61s}) {
+        CAPTURE(now.count());
+        const auto found = c.lookup(asked.head(), key, &lenient, at(now));
+        CHECK(found.what == outcome::stale);
+        CHECK(found.why == forwarded::stale);
+        CHECK(found.ttl <= 0s);
+        CHECK(found.response == stored);
+    }
+    CHECK_FALSE(c.may_answer(*stored, asked.head(), lenient, false, at(1s)));
+    const test::request lenient_client("Cache-Control: max-stale=1000");
+    CHECK(c.lookup(lenient_client.head(), key, &lenient, at(1s)).what == outcome::stale);
+
+    cache::refresh_failed(*stored, at(1s));
+    const auto meanwhile = c.lookup(asked.head(), key, &lenient, at(1'500ms));
+    CHECK(meanwhile.what == outcome::stale_usable);
+    CHECK(meanwhile.detail == "stale-if-error");
+    CHECK_FALSE(meanwhile.refreshes);
+    CHECK(c.lookup(asked.head(), key, &rules, at(1'500ms)).what == outcome::stale);
+
+    c.store(make_stored({.freshness_lifetime = 60s, .fill_number = c.purges().now()}));
+    CHECK(c.lookup(asked.head(), key, &lenient, at(2s)).what == outcome::fresh);
+}
+
 TEST_CASE("personal requests get what says public, and no more", "[cache][lookup][session_cookies]") {
     conf::route_cache_settings by_session;
     by_session.session_cookies = {"session_id"};

@@ -192,6 +192,91 @@ TEST_CASE("prefixes are bounded likewise", "[cache][purge][limits]") {
     CHECK(log.memory_bytes() < 1024 * 1024);
 }
 
+TEST_CASE("what is doubted says so until a newer one takes its place", "[cache][purge][doubt]") {
+    purge_log log;
+    const auto before = response_of({.tags = {"one"}});
+    log.purge_tag("one", purge_mode::soft);
+    CHECK(log.judge(*before) == verdict::soft);
+    log.doubt();
+    const auto after = response_of({.tags = {"one"}, .fill_number = log.now()});
+    CHECK(log.judge(*before) == verdict::doubted);
+    CHECK(log.judge(*before) == verdict::doubted);
+    CHECK(log.judge(*after) == verdict::alive);
+    log.purge_tag("one", purge_mode::hard);
+    CHECK(log.judge(*before) == verdict::dead);
+    CHECK(log.judge(*after) == verdict::dead);
+}
+
+TEST_CASE("a listener hears of each purge before it counts, and of none that others made", "[cache][purge][listener]") {
+    struct heard {
+        purge_kind kind;
+        purge_mode mode;
+        std::string text;
+        std::string origin;
+        std::uint64_t number;
+        std::uint64_t now;  // when it was heard of
+        bool operator==(const heard&) const = default;
+    };
+    std::vector<heard> all;
+    purge_log log;
+    log.listen(
+        [&](const purge& what, std::uint64_t number) {
+            all.push_back({what.kind, what.mode, std::string(what.text), std::string(what.origin), number, log.now()});
+        },
+        &log);
+    log.purge_url("example.org/", purge_mode::hard);
+    log.apply({purge_kind::all, purge_mode::hard});
+    log.purge_prefix("example.org/a", purge_mode::soft);
+    log.doubt();
+    log.purge_tag("one", purge_mode::hard);
+    log.purge_group("https://example.org", "scripts");
+    log.purge_all(purge_mode::soft);
+    log.stop_listening(&log);
+    log.purge_all(purge_mode::hard);
+    CHECK(all == std::vector<heard>{
+                     {purge_kind::url, purge_mode::hard, "example.org/", "", 1, 0},
+                     {purge_kind::prefix, purge_mode::soft, "example.org/a", "", 3, 2},
+                     {purge_kind::tag, purge_mode::hard, "one", "", 5, 4},
+                     {purge_kind::group, purge_mode::hard, "scripts", "https://example.org", 6, 5},
+                     {purge_kind::all, purge_mode::soft, "", "", 7, 6},
+                 });
+    CHECK(log.now() == 8);
+}
+
+TEST_CASE("a purge that others made hits as one of our own", "[cache][purge]") {
+    const auto [what, is_hit] = GENERATE(table<purge, bool>({
+        {{purge_kind::url, purge_mode::hard, "example.org/news/1"}, true},
+        {{purge_kind::url, purge_mode::hard, "example.org/news/2"}, false},
+        {{purge_kind::prefix, purge_mode::hard, "example.org/news/"}, true},
+        {{purge_kind::tag, purge_mode::hard, "one"}, true},
+        {{purge_kind::tag, purge_mode::hard, "two"}, false},
+        {{purge_kind::group, purge_mode::hard, "scripts", "http://example.org"}, true},
+        {{purge_kind::group, purge_mode::soft, "scripts", "http://example.org"}, true},
+        {{purge_kind::group, purge_mode::hard, "scripts", "http://example.com"}, false},
+        {{purge_kind::all, purge_mode::hard}, true},
+    }));
+    purge_log log;
+    const auto response = response_of({.tags = {"one"}});
+    response->tags.push_back(hash_group("http://example.org", "scripts"));
+    log.apply(what);
+    CHECK(log.judge(*response) == (is_hit ? verdict::dead : verdict::alive));
+}
+
+TEST_CASE("a log that keeps its records judges what comes in after a pass", "[cache][purge][memory]") {
+    purge_log log(100);
+    log.keep_records();
+    log.purge_tag("one", purge_mode::soft);
+    log.end_pass(log.begin_pass());
+    CHECK(log.judge(*response_of({.tags = {"one"}})) == verdict::soft);
+    CHECK(log.judge(*response_of({.key = "http://example.org/other"})) == verdict::alive);
+    for (int i = 0; i < 2000; ++i) log.purge_url("example.org/" + std::to_string(i), purge_mode::soft);
+    const auto bytes = log.memory_bytes();
+    for (int i = 0; i < 2000; ++i) log.purge_url("example.org/" + std::to_string(i), purge_mode::soft);
+    CHECK(log.memory_bytes() <= 2 * bytes);
+    // Nobody knows any more.
+    CHECK(log.judge(*response_of({.tags = {"one"}})) == verdict::dead);
+}
+
 TEST_CASE("judging allocates nothing", "[cache][purge][allocations]") {
     purge_log log;
     const auto response = response_of({.tags = {"one", "two"}});
