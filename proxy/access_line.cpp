@@ -23,25 +23,7 @@ std::string_view write_address(const boost::asio::ip::address& address, address_
 }
 
 std::string_view cache_word(cache_metric outcome) {
-    switch (outcome) {
-        case cache_metric::hit:
-            return "hit";
-        case cache_metric::stale:
-            return "stale";
-        case cache_metric::validated:
-            return "validated";
-        case cache_metric::expired:
-            return "expired";
-        case cache_metric::collapsed:
-            return "collapsed";
-        case cache_metric::miss:
-            return "miss";
-        case cache_metric::pass:
-            return "pass";
-        case cache_metric::off:
-            break;
-    }
-    return "off";
+    return cache_metric_words[static_cast<std::size_t>(outcome)];
 }
 
 }  // namespace

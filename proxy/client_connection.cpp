@@ -221,22 +221,17 @@ client_connection::step client_connection::handle_request() {
     if (rules) append_sent_host(from.scheme, c);
     cache::lookup_result found = worker_.cache().lookup(c.head, c.key, rules, coarse_wall_now());
     const bool usable = found.what == cache::outcome::fresh || found.what == cache::outcome::stale_usable;
-    if (found.refreshes) refresh_behind(*via, found);
-    if (usable && !c.head.fields.has(http::field_id::range)) return answer_hit(*via, found);
+    if (found.refreshes) {
+        const refresh_source source{.head = c.head, .from = from, .host = c.host, .path = c.path, .cache_key = c.key};
+        begin_refresh(worker_, source, worker_.current(), *via, found);
+    }
+    if (usable && !via->asks_for_pages && !c.head.fields.has(http::field_id::range)) return answer_hit(*via, found);
     const bool reads = c.head.method == http::verb::get || c.head.method == http::verb::head;
-    if (!usable && rules && reads && cache::only_if_cached(c.head.fields))
+    const bool asks_tier = config.tier && found.asks_tier;
+    if (!usable && rules && reads && !asks_tier && cache::only_if_cached(c.head.fields))
         return refuse(cause::only_if_cached,
                       rules->cache_status ? "Cache-Status: weir; detail=only-if-cached\r\n" : "");
     return start_exchange(*via, std::move(found));
-}
-
-// Without the memory for it the client still gets its answer, and somebody else tries again.
-void client_connection::refresh_behind(const route& via, const cache::lookup_result& found) {
-    try {
-        begin_refresh(worker_, *context_, peer_, via, found);
-    } catch (const std::bad_alloc&) {
-        cache::cache::refresh_failed(*found.response, coarse_wall_now());
-    }
 }
 
 // The path that must be quick: no coroutine, no allocation, one gathered write. What the kernel does not take at once
@@ -325,7 +320,7 @@ awaitable<void> client_connection::serve(const route& via, cache::lookup_result 
     worker_.metrics().connections_active.add(1);
     request_context& c = *context_;
     http::forwarded_client from = resolve_client();
-    if (via.caches) from.host = c.host;  // as the key has it
+    if (via.caches || via.asks_for_pages) from.host = c.host;  // as the key has it
     if (from.from_trusted) c.request_id = c.head.fields.value("X-Request-ID");
     if (c.request_id.empty()) worker_.write_request_id(c.request_id);
     const auto run = std::make_unique<exchange>(worker_, exchange::inputs{.client = *this,

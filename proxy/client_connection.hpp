@@ -71,7 +71,6 @@ class client_connection final : public exchange_client, public connection_hook, 
     step await_head();
     step become_idle();
     step handle_request();
-    void refresh_behind(const route& via, const cache::lookup_result& found);
     step answer_hit(const route& via, const cache::lookup_result& found);
     step start_exchange(const route& via, cache::lookup_result found);
     step answer_purge(const boost::asio::ip::address& client);

@@ -52,9 +52,10 @@ void fill::keep_to_itself(unsigned origin_status) {
     settle(std::move(outcome));
 }
 
-void fill::fail(cause why) {
+void fill::fail(cause why, std::shared_ptr<const cache::stored_response> stale) {
     view outcome{.now = stage::failed};
     outcome.why = why;
+    outcome.response = std::move(stale);
     settle(std::move(outcome));
 }
 

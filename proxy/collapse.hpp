@@ -35,7 +35,7 @@ class fill {
         arriving,    // `response` is its head, `content` grows, or is whole already
         validated,   // `response` is whole, and an endpoint has just said that it is right
         not_shared,  // what came is for the leader alone
-        failed       // nothing came; `why`
+        failed       // nothing came; `why`, and perhaps a stale `response`
     };
     struct view {
         stage now = stage::asking;
@@ -59,7 +59,8 @@ class fill {
                 std::optional<std::uint64_t> length);
     void validate(std::shared_ptr<const cache::stored_response> response, unsigned origin_status);
     void keep_to_itself(unsigned origin_status);
-    void fail(cause why);
+    // `stale`: what may stand in for what did not come; null: nothing.
+    void fail(cause why, std::shared_ptr<const cache::stored_response> stale = nullptr);
     // Whether anybody follows now.
     bool followed() const;
     // The leader's client has left: true when others follow, or may still, for whom it goes on; else nobody can join

@@ -56,6 +56,7 @@ exchange::exchange(worker& on, inputs in)
       pull_ended_(on.context(), on.inbox()),
       more_(on.context(), on.inbox()) {
     facts_.idempotent = idempotent();
+    if (in_.config->tier) tier_budget_ = in_.config->tier->settings().timeout;
     out_.reserve(1024);
     response_.fields.reserve(24);
     report_.cache = metric_of(in_.found.what, in_.route.caches);
@@ -78,17 +79,23 @@ awaitable<void> exchange::run() {
     if (fill_) fill_->fail(cause::internal);
     // The tasks beside this one use what ends with it.
     co_await settle();
+    release_fill_lock();
     if (failure) std::rethrow_exception(failure);
 }
 
 awaitable<void> exchange::run_phases() {
+    if (co_await answer_from_page()) co_return;
     if (in_.found.what == cache::outcome::fresh || in_.found.what == cache::outcome::stale_usable) {
         co_await answer_stored(in_.found.response, {.hit = true, .detail = in_.found.detail});
         co_return;
     }
     count_use();
     cause why = co_await receive_request_content();
+    const bool only_if_cached = in_.found.asks_tier && cache::only_if_cached(in_.request.fields);
+    if (only_if_cached) in_.found.may_collapse = false;  // it leads nobody to an endpoint
     if (why == cause::none && in_.found.may_collapse && co_await follow()) co_return;
+    if (why == cause::none && co_await answer_from_tier()) co_return;
+    if (why == cause::none && only_if_cached) why = cause::only_if_cached;
     if (why == cause::none) why = co_await fetch();
     if (why == cause::none && needs_another_fetch()) {
         co_await end_fetch();

@@ -23,6 +23,7 @@
 
 #include "balancer/retry.hpp"
 #include "cache/cache.hpp"
+#include "cache/memcached_tier.hpp"
 #include "proxy/admission.hpp"
 #include "proxy/awaitable.hpp"
 #include "proxy/cache_status.hpp"
@@ -165,11 +166,26 @@ class exchange final : http::wakeable {
     std::optional<std::uint64_t> known_length() const;
     awaitable<void> answer_stored(std::shared_ptr<const cache::stored_response> stored, cache_status status);
     bool may_answer_stale() const;
+    void keep(std::shared_ptr<const cache::stored_response> response);
+    void note_uncacheable();
+    void drop();
     awaitable<void> answer_stale(cause why, unsigned origin_status);
     void begin_answer(const stored_answer& a);
     void append_withheld_fields(const cache::stored_response& head, std::string& fields) const;
     void append_status(const cache_status& status, std::string& fields) const;
     cache_status forwarded_status() const;
+
+    // Memcached: exchange_tier.cpp.
+    awaitable<bool> answer_from_page();
+    awaitable<bool> answer_from_tier();
+    awaitable<bool> answer_found(std::shared_ptr<cache::stored_response> response);
+    awaitable<cache::tier_value> ask_tier();
+    awaitable<bool> is_another_fetching();
+    awaitable<void> wait_for(std::shared_ptr<cache::tier_lookup> asked);
+    bool may_ask_for_page() const;
+    bool may_take_fill_lock() const;
+    steady::time_point collapse_limit();
+    void release_fill_lock();
 
     // Attempts and the response: exchange_fetch.cpp.
     awaitable<cause> attempt(bool new_connection);
@@ -251,7 +267,14 @@ class exchange final : http::wakeable {
     std::shared_ptr<const cache::stored_response> validated_;  // the stale response, made fresh by a 304
     std::shared_ptr<proxy::fill> fill_;                        // that this exchange leads
     bool fill_left_ = false;
-    bool response_streams_ = false;  // at the client's pace
+
+    // Memcached.
+    std::optional<steady::time_point> collapse_limit_;   // for waiting for the fetches of others
+    std::chrono::milliseconds tier_budget_{0};           // that waiting for memcached may still take
+    std::vector<std::string> tier_vary_;                 // the names that select among the responses there
+    std::optional<steady::time_point> fill_lock_taken_;  // of all nodes, this exchange fetches
+    bool marked_uncacheable_ = false;                    // for all nodes
+    bool response_streams_ = false;                      // at the client's pace
     bool pull_running_ = false;
     bool fetch_finished_ = false;
     steady::duration paused_{0};  // that reading it waited for room

@@ -61,7 +61,7 @@ void exchange::count_use() {
 
 // Joins the fill of this key, or begins one. True: the client has its answer.
 awaitable<bool> exchange::follow() {
-    const steady::time_point limit = steady::now() + in_.config->settings.cache.collapse_timeout;
+    const steady::time_point limit = collapse_limit();
     const conf::route_cache_settings& rules = *in_.route.settings->cache;
     std::shared_ptr<const cache::stored_response> sibling = in_.found.sibling;
     for (unsigned round = 0; round < max_rounds; ++round) {
@@ -83,7 +83,7 @@ awaitable<bool> exchange::follow() {
         }
         fill::view got = place.fill->look();
         if (got.now == fill::stage::asking) co_return false;
-        if (!got.response) {
+        if (got.now == fill::stage::failed || !got.response) {
             if (blames_client(got.why)) continue;  // it was about that client, not about the page
             co_return co_await follow_without_response(got);
         }
@@ -112,6 +112,13 @@ awaitable<void> exchange::wait_for_outcome(fill& of, steady::time_point limit) {
 // side by side with the others.
 awaitable<bool> exchange::follow_without_response(const fill::view& got) {
     const bool failed = got.now == fill::stage::failed;
+    // What the leader has in its stead, from memcached perhaps, is good for others too.
+    if (failed && got.response && !has_stale() && cache::selects(got.response->vary, view()) &&
+        (!in_.found.personal || got.response->control.is_public)) {
+        in_.found.response = got.response;
+        in_.found.what = cache::outcome::stale;
+        in_.found.why = cache::forwarded::stale;
+    }
     // An endpoint that fails is not asked by everybody in turn.
     if ((failed || cache::counts_as_error(got.origin_status)) && may_answer_stale()) {
         co_await answer_stale(got.why, got.origin_status);
@@ -135,17 +142,19 @@ awaitable<bool> exchange::answer_as_follower(fill::view got) {
 awaitable<bool> exchange::answer_if_stored_by_now() {
     cache::lookup_result again =
         worker_.cache().lookup(in_.request, in_.cache_key, &*in_.route.settings->cache, wall_now());
-    if (again.what != cache::outcome::fresh) co_return false;
+    const bool usable = again.what == cache::outcome::stale_usable && !again.refreshes && !in_.found.refreshes;
+    if (again.what != cache::outcome::fresh && !usable) co_return false;
     fill_->validate(again.response, 0);
     leave_fill();
-    report_.cache = cache_metric::hit;
-    report_.cache_detail = {};
-    co_await answer_stored(again.response, {.hit = true});
+    report_.cache = usable ? cache_metric::stale : cache_metric::hit;
+    report_.cache_detail = again.detail;
+    co_await answer_stored(again.response, {.hit = true, .detail = again.detail});
     co_return true;
 }
 
 // Others may not join any more; what they were told stays.
 void exchange::leave_fill() {
+    release_fill_lock();
     if (!fill_ || fill_left_) return;
     fill_left_ = true;
     worker_.collapse().leave(in_.cache_key, fill_);
@@ -155,7 +164,7 @@ void exchange::leave_fill() {
 void exchange::tell_followers(cause why) {
     if (!fill_) return;
     if (why != cause::none) {
-        fill_->fail(why);
+        fill_->fail(why, has_stale() ? in_.found.response : nullptr);
     } else if (validated_) {
         if (cache::is_fresh(*validated_, cache::current_age(*validated_, wall_now())) && keeps_) {
             fill_->validate(validated_, 304);
@@ -190,7 +199,7 @@ void exchange::plan_storing(bool asked_to_stream) {
         keeps_ = uses == 1 || has_stale() || worker_.cache().keys().uses(in_.cache_key) >= uses;
         arriving_ = cache::make_stored_response(response_to_store(), route.response_headers);
     } else if (speaks_of_key(storable_.reason, response_.status)) {
-        worker_.cache().note_uncacheable(in_.cache_key, response_time_);
+        note_uncacheable();
     }
     report_.cache_detail = storable_ && !keeps_ ? std::string_view("min-uses") : cache::text(storable_.reason);
 }
@@ -215,8 +224,28 @@ cache::response_to_store exchange::response_to_store() const {
 
 // One that is asked for rarely is shared, but not kept.
 void exchange::store_response() {
-    if (keeps_) worker_.cache().store(cache::complete_response(*arriving_, content_->take_blocks(), content_->size()));
+    if (keeps_) keep(cache::complete_response(*arriving_, content_->take_blocks(), content_->size()));
     leave_fill();
+}
+
+// In memory, and where there is memcached, for all nodes.
+void exchange::keep(std::shared_ptr<const cache::stored_response> response) {
+    worker_.cache().store(response);
+    if (in_.config->tier) in_.config->tier->store(std::move(response), in_.route.settings->cache->stale);
+}
+
+// Of what is stale and replaced by what is not stored.
+void exchange::drop() {
+    worker_.cache().drop(in_.cache_key);
+    if (in_.config->tier) in_.config->tier->drop(*in_.found.response, !marked_uncacheable_);
+}
+
+// On this node, and where it is the one that was to fetch it, on all.
+void exchange::note_uncacheable() {
+    const auto& memory = in_.config->settings.cache.uncacheable_memory;
+    marked_uncacheable_ = memory && fill_lock_taken_;
+    if (marked_uncacheable_) in_.config->tier->note_uncacheable(in_.cache_key, *memory);
+    worker_.cache().note_uncacheable(in_.cache_key, response_time_);
 }
 
 // After a fetch that ended well: whether another is needed, of a kind that cannot fail in the same way.
@@ -258,9 +287,9 @@ std::shared_ptr<const cache::stored_response> exchange::freshen() {
     fresh.response->fill_number = in_.found.fill_number;
     keeps_ = bool(fresh.judged);
     if (keeps_) {
-        worker_.cache().store(fresh.response);
+        keep(fresh.response);
     } else if (speaks_of_key(fresh.judged.reason, old.status)) {
-        worker_.cache().drop(in_.cache_key);
+        drop();
     }
     return std::move(fresh.response);
 }
@@ -275,10 +304,12 @@ void exchange::learn_from_response() {
     } else if (in_.request.method == http::verb::head) {
         const auto verdict = cache::judge_head(stored, response_, in_.route.settings->response_headers);
         if (verdict == cache::head_verdict::freshen) freshen();
-        if (verdict == cache::head_verdict::invalidate) worker_.cache().drop(in_.cache_key);
+        // By number, so that it is over for every node before the next request looks.
+        if (verdict == cache::head_verdict::invalidate)
+            worker_.cache().purges().purge_url(cache::url_of(in_.cache_key), cache::purge_mode::hard);
     } else if (!storable_ && speaks_of_key(storable_.reason, response_.status)) {
         // The origin has something else now, and it is not ours to keep: nor is what it replaces.
-        worker_.cache().drop(in_.cache_key);
+        drop();
     }
 }
 
@@ -365,8 +396,10 @@ awaitable<void> exchange::answer_stored(std::shared_ptr<const cache::stored_resp
     worker_.write_request_id(boundary);
     stored_answer a = compose_answer(in_.request, *stored, stored->content_bytes, now, boundary);
     const std::chrono::seconds age = cache::current_age(*stored, now);
-    http::append_field("Age", static_cast<std::uint64_t>(age.count()), a.fields);
-    status.ttl = stored->freshness_lifetime - age;
+    if (report_.cache != cache_metric::page) {
+        http::append_field("Age", static_cast<std::uint64_t>(age.count()), a.fields);
+        status.ttl = stored->freshness_lifetime - age;
+    }
     if (status.forwarded_status == a.status) status.forwarded_status = 0;
     append_status(status, a.fields);
     if (report_.cache_detail.empty()) report_.cache_detail = status.detail;

@@ -5,12 +5,14 @@
 #include <boost/asio/post.hpp>
 #include <exception>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <new>
 #include <utility>
 #include <vector>
 
 #include "proxy/awaitable.hpp"
+#include "proxy/http/wake_batch.hpp"
 #include "proxy/log.hpp"
 
 namespace weir::proxy {
@@ -30,7 +32,11 @@ class inbox {
             if (std::exchange(posted_, true)) return;
         }
         try {
-            asio::post(context_, [this] { run(); });
+            http::wake_batch* const batch = http::wake_batch::here();
+            if (!batch || here()) return post();
+            // Not owned: who pushes from a batch ends before the worker does.
+            batch->defer(std::shared_ptr<inbox>(std::shared_ptr<inbox>(), this),
+                         [](void* box) { static_cast<inbox*>(box)->post(); });
         } catch (const std::bad_alloc&) {
             std::lock_guard lock(mutex_);
             posted_ = false;
@@ -40,6 +46,15 @@ class inbox {
     bool here() const { return context_.get_executor().running_in_this_thread(); }
 
   private:
+    void post() noexcept {
+        try {
+            asio::post(context_, [this] { run(); });
+        } catch (const std::bad_alloc&) {
+            std::lock_guard lock(mutex_);
+            posted_ = false;
+        }
+    }
+
     void run() {
         std::vector<std::function<void()>> tasks;
         {

@@ -15,19 +15,8 @@ namespace {
 
 using namespace weir;
 
-// What is understood and checked, and does nothing yet, is refused rather than ignored.
-conf::load_result load_file(const std::string& file) {
-    conf::load_result loaded = conf::load_file(file);
-    const auto refuse = [&](const char* key) {
-        loaded.faults.push_back({file, 1, 1, std::string(key) + " is not built yet; leave it out or write off"});
-    };
-    if (loaded.value && loaded.value->cache.memcached) refuse("cache.memcached");
-    if (!loaded.faults.empty()) loaded.value.reset();
-    return loaded;
-}
-
 conf::load_result load(const std::string& file, const std::vector<std::string>& to) {
-    return file.empty() ? conf::load_servers(to) : load_file(file);
+    return file.empty() ? conf::load_servers(to) : conf::load_file(file);
 }
 
 void print_problems(const conf::load_result& loaded) {
@@ -36,7 +25,7 @@ void print_problems(const conf::load_result& loaded) {
 }
 
 int check(const std::string& file, bool effective) {
-    const conf::load_result loaded = load_file(file);
+    const conf::load_result loaded = conf::load_file(file);
     print_problems(loaded);
     if (!loaded.value) return 1;
     std::cout << (effective ? conf::effective_yaml(*loaded.value) : "OK\n");
@@ -44,7 +33,7 @@ int check(const std::string& file, bool effective) {
 }
 
 int diagnose(const std::string& file) {
-    const conf::load_result loaded = load_file(file);
+    const conf::load_result loaded = conf::load_file(file);
     print_problems(loaded);
     return loaded.value ? proxy::run_doctor(*loaded.value, std::cout) : 1;
 }
@@ -64,7 +53,7 @@ int serve(const std::string& file, const std::vector<std::string>& to) {
 }
 
 std::optional<conf::admin_settings> admin_of(const std::string& configuration) {
-    conf::load_result loaded = load_file(configuration);
+    conf::load_result loaded = conf::load_file(configuration);
     for (const conf::fault& fault : loaded.faults) std::cerr << conf::text(fault) << '\n';
     return loaded.value ? std::optional(std::move(loaded.value->admin)) : std::nullopt;
 }

@@ -90,10 +90,15 @@ enum class cache_metric : std::uint8_t {
     expired,    // a stale one was replaced by what an endpoint sent
     collapsed,  // with the response to another request
     miss,
-    pass,  // looked at and not served from the cache or stored: its method, its fields, its response
-    off    // the route caches nothing
+    pass,       // looked at and not served from the cache or stored: its method, its fields, its response
+    memcached,  // with a response of memcached, which memory did not have
+    page,       // with a page that the application put into memcached
+    off         // the route caches nothing
 };
-inline constexpr std::size_t cache_metric_count = 8;
+inline constexpr std::size_t cache_metric_count = 10;
+// In that order: the words of the log and the metrics.
+inline constexpr std::array<std::string_view, cache_metric_count> cache_metric_words{
+    "hit", "stale", "validated", "expired", "collapsed", "miss", "pass", "memcached", "page", "off"};
 
 // Index of a final status in `responses`: its class, or 0 for an exchange that ended without a response.
 constexpr std::size_t status_class(unsigned status) noexcept {

@@ -4,6 +4,7 @@
 #include <exception>
 #include <new>
 
+#include "proxy/http/wake_batch.hpp"
 #include "proxy/log.hpp"
 
 namespace weir::proxy {
@@ -54,6 +55,7 @@ void readiness::arm() {
 }
 
 void readiness::dispatch() {
+    const http::wake_batch together;
     dispatching_ = true;
     count_ = ::epoll_wait(set_->native_handle(), batch_.data(), static_cast<int>(batch_.size()), 0);
     for (next_ = 0; next_ < count_;) {

@@ -70,9 +70,8 @@ struct refresh {
     silent_client client;
 };
 
-awaitable<void> run_refresh(worker& on, std::unique_ptr<refresh> what, boost::asio::ip::address peer, const route& via,
+awaitable<void> run_refresh(worker& on, std::unique_ptr<refresh> what, http::forwarded_client from, const route& via,
                             cache::lookup_result found) {
-    http::forwarded_client from = http::resolve_client(what->head, peer, what->config->trusted);
     from.host = what->host;  // as the key has it
     const auto run = std::make_unique<exchange>(on, exchange::inputs{.client = what->client,
                                                                      .request = what->head,
@@ -87,24 +86,33 @@ awaitable<void> run_refresh(worker& on, std::unique_ptr<refresh> what, boost::as
     co_await run->run();
 }
 
-}  // namespace
-
-void begin_refresh(worker& on, const request_context& context, const boost::asio::ip::address& peer, const route& via,
-                   cache::lookup_result found) {
+void begin(worker& on, const refresh_source& source, std::shared_ptr<const snapshot> config, const route& via,
+           cache::lookup_result found) {
     auto what = std::make_unique<refresh>();
-    what->bytes = compose_request(context.head);
-    what->config = on.current();
+    what->bytes = compose_request(source.head);
+    what->config = std::move(config);
     // It was within the client's limits; written anew it may be a little longer.
     constexpr http::head_limits enough{.max_bytes = 1024 * 1024, .max_fields = 20'000};
     if (http::parse_request_head(what->bytes, enough, what->head) != http::head_error::none) return;
-    what->host = context.host;
-    what->path = context.path;
-    what->key = context.key;
+    what->host = source.host;
+    what->path = source.path;
+    what->key = source.cache_key;
     on.write_request_id(what->request_id);
     found.what = cache::outcome::stale;
-    found.may_store = found.may_collapse = found.refreshes = true;
+    found.may_store = found.may_collapse = found.asks_tier = found.refreshes = true;
     on.metrics().refreshes.add();
-    on.tasks().spawn(run_refresh(on, std::move(what), peer, via, std::move(found)), [&on] { on.task_ended(); });
+    on.tasks().spawn(run_refresh(on, std::move(what), source.from, via, std::move(found)), [&on] { on.task_ended(); });
+}
+
+}  // namespace
+
+void begin_refresh(worker& on, const refresh_source& source, std::shared_ptr<const snapshot> config, const route& via,
+                   const cache::lookup_result& found) {
+    try {
+        begin(on, source, std::move(config), via, found);
+    } catch (const std::bad_alloc&) {
+        cache::cache::refresh_failed(*found.response, coarse_wall_now());
+    }
 }
 
 }  // namespace weir::proxy

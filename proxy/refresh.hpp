@@ -2,19 +2,30 @@
 // 3): an exchange like any other, but nobody takes its response.
 #pragma once
 
-#include <boost/asio/ip/address.hpp>
+#include <memory>
+#include <string_view>
 
 #include "cache/cache.hpp"
-#include "proxy/request_context.hpp"
+#include "proxy/http/forwarded.hpp"
+#include "proxy/http/head.hpp"
 #include "proxy/snapshot.hpp"
 
 namespace weir::proxy {
 
 class worker;
 
-// Begins one on the worker's thread, under its present configuration, which has `via`; it ends by itself. `context`: of
-// the request of `peer` that found `found`; it is copied. Throws bad_alloc, and then nothing has begun.
-void begin_refresh(worker& on, const request_context& context, const boost::asio::ip::address& peer, const route& via,
-                   cache::lookup_result found);
+// The request that found what is to be refreshed; all of it is copied.
+struct refresh_source {
+    const http::request_head& head;
+    http::forwarded_client from;
+    std::string_view host;  // normalised
+    std::string_view path;  // normalised
+    std::string_view cache_key;
+};
+
+// Begins one on the worker's thread; it ends by itself. `via` is a route of `config`. Without the memory for it, others
+// try again later.
+void begin_refresh(worker& on, const refresh_source& source, std::shared_ptr<const snapshot> config, const route& via,
+                   const cache::lookup_result& found);
 
 }  // namespace weir::proxy

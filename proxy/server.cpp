@@ -52,6 +52,9 @@ server::server(conf::settings settings, std::function<reload_source()> load)
 
 server::~server() {
     for (const auto& [address, listener] : listeners_) forget_listener(listener, address, true);
+    // The last who use the cache.
+    workers_.clear();
+    current_.reset();
 }
 
 int server::run() {
@@ -245,7 +248,8 @@ void server::reload() {
 // From here on the next request of every worker sees `next`; those under way keep what they started with.
 void server::apply(configuration next) {
     const std::shared_ptr<const snapshot> before = current_;
-    current_ = make_snapshot(++generation_, std::move(next.settings), std::move(next.upstreams));
+    std::shared_ptr<cache::memcached_tier> tier = before ? before->tier : first_tier(next.settings.cache);
+    current_ = make_snapshot(++generation_, std::move(next.settings), std::move(next.upstreams), std::move(tier));
     const conf::settings& settings = current_->settings;
     log::set_level(settings.log.level);
     budget_.set_limit(settings.buffering.memory_max_bytes);
@@ -274,7 +278,16 @@ void server::apply(configuration next) {
         if (before->settings.workers != settings.workers) log::warning("workers changed: that takes a restart");
         if (before->settings.cache.eviction != settings.cache.eviction)
             log::warning("cache.eviction changed: that takes a restart");
+        if (before->settings.cache.memcached != settings.cache.memcached)
+            log::warning("cache.memcached changed: that takes a restart");
     }
+}
+
+// It stays to the end: what was purged here is known to those who have followed the log from their start on.
+std::shared_ptr<cache::memcached_tier> server::first_tier(const conf::cache_settings& settings) {
+    if (!settings.memcached) return nullptr;
+    return std::make_shared<cache::memcached_tier>(*settings.memcached, cache_.purges(),
+                                                   [](const std::string& what) { log::warning("{}", what); });
 }
 
 void server::drain() {
@@ -318,7 +331,8 @@ void server::finish(bool clean) {
     log::info("stopped");
     admin_.close();
     health_.stop();
-    if (!clean || resolver_.busy() || services_.connections.load() != 0) {
+    const bool tier_ended = !current_ || !current_->tier || current_->tier->stop();
+    if (!clean || !tier_ended || resolver_.busy() || services_.connections.load() != 0) {
         logs_.stop();
         ::_exit(exit_status_);
     }
@@ -349,6 +363,7 @@ server_status server::gather() const {
                     .evictions = use.evictions,
                     .purges = cache_.purges().now()};
     if (!current_) return status;
+    if (current_->tier) status.memcached = current_->tier->counters();
     status.buffer_limit_bytes = current_->settings.buffering.memory_max_bytes;
     status.spool_limit_bytes = current_->settings.buffering.spool_max_bytes.value_or(0);
     for (const auto& worker : workers_) {

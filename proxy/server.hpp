@@ -68,6 +68,7 @@ class server {
     void on_signal(int signal);
     void reload();
     void apply(configuration next);
+    std::shared_ptr<cache::memcached_tier> first_tier(const conf::cache_settings& settings);
     bool apply_admin(const conf::settings& next, std::string& why);
     void raise_descriptor_limit();
     void set_connection_limit(const conf::settings& settings);

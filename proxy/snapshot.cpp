@@ -48,17 +48,21 @@ const route* snapshot::find(std::string_view host, std::string_view path) const 
 }
 
 std::shared_ptr<const snapshot> make_snapshot(std::uint64_t generation, conf::settings settings,
-                                              std::map<std::string, upstream_in_use> upstreams) {
+                                              std::map<std::string, upstream_in_use> upstreams,
+                                              std::shared_ptr<cache::memcached_tier> tier) {
     auto made = std::make_shared<snapshot>();
     made->generation = generation;
     made->settings = std::move(settings);
     made->upstreams = std::move(upstreams);
+    made->tier = std::move(tier);
+    const bool caches = made->settings.cache.memory_bytes || made->tier;
     for (const conf::route_settings& r : made->settings.routes) {
         const upstream_in_use& target = made->upstreams.at(r.upstream);
         made->routes.push_back({.settings = &r,
                                 .upstream = target.upstream.get(),
                                 .counters = target.counters.get(),
-                                .caches = r.cache.has_value() && made->settings.cache.memory_bytes.has_value()});
+                                .caches = r.cache.has_value() && caches,
+                                .asks_for_pages = r.memcached_pages && made->tier});
     }
     made->trusted = in_any_of(made->settings.client.trusted_proxies);
     made->purgers = in_any_of(made->settings.cache.purge_allow);

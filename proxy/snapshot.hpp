@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "balancer/upstream.hpp"
+#include "cache/memcached_tier.hpp"
 #include "conf/settings.hpp"
 #include "proxy/http/forwarded.hpp"
 #include "proxy/http/head_parser.hpp"
@@ -33,7 +34,8 @@ struct route {
     const conf::route_settings* settings;  // in the snapshot's settings
     const balancer::upstream* upstream;    // in the snapshot
     upstream_counters* counters;           // likewise
-    bool caches = false;                   // the route's cache is on, and so is the memory cache
+    bool caches = false;                   // the route's cache is on, and so is memory or memcached
+    bool asks_for_pages = false;           // memcached_pages: before anything else
 };
 
 struct snapshot {
@@ -41,8 +43,9 @@ struct snapshot {
     conf::settings settings;
     std::map<std::string, upstream_in_use> upstreams;
     std::vector<route> routes;
-    http::trust trusted;  // client.trusted_proxies
-    http::trust purgers;  // cache.purge.allow
+    std::shared_ptr<cache::memcached_tier> tier;  // null: no memcached; the same over reloads that do not change it
+    http::trust trusted;                          // client.trusted_proxies
+    http::trust purgers;                          // cache.purge.allow
     http::head_limits request_limits;
 
     // The first route that takes `host` (normalised, a port is ignored) and `path` (normalised); null where none does.
@@ -52,6 +55,7 @@ struct snapshot {
 
 // `upstreams` by name, as the server made them from the same settings.
 std::shared_ptr<const snapshot> make_snapshot(std::uint64_t generation, conf::settings settings,
-                                              std::map<std::string, upstream_in_use> upstreams);
+                                              std::map<std::string, upstream_in_use> upstreams,
+                                              std::shared_ptr<cache::memcached_tier> tier = nullptr);
 
 }  // namespace weir::proxy

@@ -1,5 +1,6 @@
 #include "proxy/status.hpp"
 
+#include "proxy/memcached_counts.hpp"
 #include "proxy/time_text.hpp"
 
 #include <cstdio>
@@ -19,8 +20,6 @@ namespace {
 namespace json = boost::json;
 
 constexpr std::array<std::string_view, 6> class_names{"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
-constexpr std::array<std::string_view, cache_metric_count> cache_names{"hit",       "stale", "validated", "expired",
-                                                                       "collapsed", "miss",  "pass",      "off"};
 
 std::string time_text(std::chrono::system_clock::time_point time) {
     std::string text(iso_time_size, '\0');
@@ -116,6 +115,16 @@ json::object upstream_connections_object(const server_status& status) {
             {"bytes_sent", total(status, &m::upstream_bytes_sent)}};
 }
 
+json::array memcached_array(const server_status& status) {
+    json::array servers;
+    for (const cache::memcached_counters& server : status.memcached) {
+        json::object object{{"server", server.server}, {"state", server.is_open ? "given up" : "in use"}};
+        for (const memcached_count& count : memcached_counts) object[count.name] = server.*count.member;
+        servers.push_back(std::move(object));
+    }
+    return servers;
+}
+
 }  // namespace
 
 void upstream_status::add(const upstream_metrics& worker) {
@@ -178,7 +187,8 @@ std::string to_json(const server_status& status) {
                        {"evictions", status.cache.evictions},
                        {"refreshes", total(status, &worker_metrics::refreshes)},
                        {"purges", status.cache.purges},
-                       {"requests", named_totals(status, &worker_metrics::cache_outcomes, cache_names)}};
+                       {"requests", named_totals(status, &worker_metrics::cache_outcomes, cache_metric_words)}};
+    if (!status.memcached.empty()) object["memcached"] = memcached_array(status);
     object["buffering"] = {{"bytes", status.buffer_bytes},
                            {"limit_bytes", status.buffer_limit_bytes},
                            {"spool_bytes", status.spool_bytes},

@@ -1,6 +1,7 @@
 // What weir says about itself: plain data that the control thread gathers, as JSON for people and as Prometheus text.
 #pragma once
 
+#include "cache/memcached.hpp"
 #include "proxy/metrics.hpp"
 
 #include <array>
@@ -89,10 +90,11 @@ struct server_status {
     bool draining = false;  // SIGTERM came: no new connections
     std::vector<upstream_status> upstreams;
     cache_use cache;
-    std::uint64_t buffer_bytes = 0;        // of content on its way
-    std::uint64_t buffer_limit_bytes = 0;  // buffering.memory_max
-    std::uint64_t spool_bytes = 0;         // of content on its way, on disk
-    std::uint64_t spool_limit_bytes = 0;   // buffering.spool_max; 0: off
+    std::vector<cache::memcached_counters> memcached;  // in the order of cache.memcached.servers
+    std::uint64_t buffer_bytes = 0;                    // of content on its way
+    std::uint64_t buffer_limit_bytes = 0;              // buffering.memory_max
+    std::uint64_t spool_bytes = 0;                     // of content on its way, on disk
+    std::uint64_t spool_limit_bytes = 0;               // buffering.spool_max; 0: off
     std::uint64_t spool_written_bytes = 0;
     std::uint64_t access_lines_lost =
         0;  // given to the log writer, which could not write them (log_writer::access_lines_lost)

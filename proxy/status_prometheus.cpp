@@ -1,4 +1,5 @@
 // The Prometheus text of a status. Names follow the conventions there: base units, `_total` on what only grows.
+#include "proxy/memcached_counts.hpp"
 #include "proxy/status.hpp"
 
 #include <algorithm>
@@ -17,8 +18,6 @@ using labels = std::initializer_list<label>;
 using metrics = worker_metrics;
 
 constexpr std::array<std::string_view, 6> class_names{"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
-constexpr std::array<std::string_view, cache_metric_count> cache_names{"hit",       "stale", "validated", "expired",
-                                                                       "collapsed", "miss",  "pass",      "off"};
 constexpr std::array<std::string_view, 5> out_of_use_names{"unresolved", "down", "ejected", "draining", "held down"};
 
 class exposition {
@@ -220,8 +219,8 @@ void write_endpoints(exposition& out, const server_status& status) {
 
 void write_cache(exposition& out, const server_status& status) {
     out.metric("weir_cache_requests_total", "counter", "Requests by what the cache made of them.");
-    for (std::size_t index = 0; index < cache_names.size(); ++index)
-        out.sample({{"outcome", cache_names[index]}},
+    for (std::size_t index = 0; index < cache_metric_words.size(); ++index)
+        out.sample({{"outcome", cache_metric_words[index]}},
                    out.total([index](const metrics& m) { return m.cache_outcomes[index].value(); }));
     out.lone("weir_cache_bytes", "gauge", "Memory in use by stored responses.", status.cache.bytes);
     out.lone("weir_cache_limit_bytes", "gauge", "Memory that stored responses may use; 0: off.",
@@ -233,6 +232,34 @@ void write_cache(exposition& out, const server_status& status) {
     out.lone("weir_cache_purges_total", "counter",
              "URLs, tags, prefixes and groups that were purged, or invalidated by an unsafe method.",
              status.cache.purges);
+}
+
+void write_memcached(exposition& out, const server_status& status) {
+    if (status.memcached.empty()) return;
+    for (const memcached_count& count : memcached_counts) {
+        const std::string name = fmt::format("weir_memcached_{}_total", count.name);
+        out.metric(name, "counter", count.help);
+        for (const cache::memcached_counters& server : status.memcached)
+            out.sample({{"server", server.server}}, server.*count.member);
+    }
+    out.metric("weir_memcached_open", "gauge", "1 while the server is not asked, because it failed, else 0.");
+    for (const cache::memcached_counters& server : status.memcached)
+        out.sample({{"server", server.server}}, server.is_open ? 1 : 0);
+    out.metric("weir_memcached_duration_seconds", "histogram", "Round trips by how long they took.");
+    for (const cache::memcached_counters& server : status.memcached) {
+        std::uint64_t count = 0;
+        for (std::size_t index = 0; index < server.latency.size(); ++index) {
+            count += server.latency[index];
+            const bool last = index == cache::memcached_counters::latency_bounds_us.size();
+            const std::string bound =
+                last
+                    ? "+Inf"
+                    : fmt::format("{}", static_cast<double>(cache::memcached_counters::latency_bounds_us[index]) / 1e6);
+            out.sample_of("_bucket", {{"server", server.server}, {"le", bound}}, count);
+        }
+        out.sample_of("_sum", {{"server", server.server}}, static_cast<double>(server.latency_sum_us) / 1e6);
+        out.sample_of("_count", {{"server", server.server}}, count);
+    }
 }
 
 void write_process(exposition& out, const server_status& status) {
@@ -275,6 +302,7 @@ std::string to_prometheus(const server_status& status) {
     write_upstream_connections(out);
     write_endpoints(out, status);
     write_cache(out, status);
+    write_memcached(out, status);
     write_process(out, status);
     return out.take();
 }

@@ -98,7 +98,8 @@ TEST_CASE("every line of the exposition is one that Prometheus reads", "[proxy][
     }
     SECTION("what the cache made of requests has a sample each") {
         double expected = 101;
-        for (const char* outcome : {"stale", "validated", "expired", "collapsed", "miss", "pass", "off"}) {
+        for (const char* outcome :
+             {"stale", "validated", "expired", "collapsed", "miss", "pass", "memcached", "page", "off"}) {
             CAPTURE(outcome);
             CHECK(samples.at(R"(weir_cache_requests_total{outcome=")" + std::string(outcome) + R"("})") == expected++);
         }

@@ -1,0 +1,173 @@
+// Pages that an application put into memcached itself (memcached_pages), on a real memcached.
+#include <signal.h>
+
+#include <atomic>
+#include <catch2/catch.hpp>
+#include <string>
+
+#include "test/end_to_end/origin_and_weir.hpp"
+#include "test/support/connection.hpp"
+#include "test/support/memcached_process.hpp"
+#include "test/support/patience.hpp"
+
+namespace weir::test {
+namespace {
+
+// Puts a value where weir looks, as a program would.
+void put(const memcached_process& memcached, const std::string& key, const std::string& value, unsigned flags = 0) {
+    auto stream = connection::to_tcp("127.0.0.1", memcached.port());
+    stream.send("set " + key + ' ' + std::to_string(flags) + " 0 " + std::to_string(value.size()) + "\r\n" + value +
+                "\r\n");
+    REQUIRE(stream.take_until("\r\n") == "STORED\r\n");
+}
+
+// One route that looks for pages; the application answers with its number.
+struct site {
+    explicit site(const std::string& route = "", const std::string& key = "page:{host}{path}",
+                  const std::string& timeout = "5s")
+        : under_test(scripted_origin::answering([this](const request&) {
+                         return ok("application " + std::to_string(++count), "Cache-Control: max-age=60\r\n");
+                     }),
+                     {.route = "    memcached_pages: {key: \"" + key + "\"}\n" + route,
+                      .top = "cache: {purge: {allow: [127.0.0.0/8]}, memcached: {servers: [" + memcached.address() +
+                             "], timeout: " + timeout + "}}\n",
+                      .workers = 2}) {}
+
+    response ask(const std::string& target, const std::string& fields = "") {
+        return under_test.weir.ask_get(target, fields);
+    }
+
+    memcached_process memcached;
+    std::atomic<unsigned> count{0};
+    origin_and_weir under_test;
+};
+
+}  // namespace
+
+TEST_CASE("a page in memcached answers without the application", "[end_to_end][memcached][pages]") {
+    site of("    cache: off\n");
+    put(of.memcached, "page:test.example/news", "<p>news</p>");
+    put(of.memcached, "page:test.example/site.css", "p {}");
+    const response page = of.ask("/news");
+    CHECK(page.status == 200);
+    CHECK(page.content == "<p>news</p>");
+    CHECK(page.text("Content-Type") == "text/html; charset=utf-8");
+    CHECK(page.text("Content-Length") == "11");
+    CHECK(page.text("Date") != "");
+    CHECK(page.text("ETag").size() > 2);
+    CHECK(page.value("Age") == std::nullopt);
+    CHECK(of.ask("/site.css").text("Content-Type") == "text/css; charset=utf-8");
+    // As the client spells it: its case in the host does not matter, its path does.
+    CHECK(of.under_test.weir.ask("GET /news HTTP/1.1\r\nHost: TEST.example:80\r\n\r\n").content == "<p>news</p>");
+    CHECK(of.count == 0);
+    CHECK(of.ask("/n%65ws").content == "application 1");
+    CHECK(of.ask("/other").content == "application 2");
+    CHECK(of.ask("/news?page=2").content == "application 3");
+    const std::string posted = "POST /news HTTP/1.1\r\nHost: test.example\r\nContent-Length: 0\r\n\r\n";
+    CHECK(of.under_test.weir.ask(posted).content == "application 4");
+}
+
+TEST_CASE("conditions, ranges and HEAD are answered from a page", "[end_to_end][memcached][pages]") {
+    site of;
+    put(of.memcached, "page:test.example/news", "0123456789");
+    const std::string etag = of.ask("/news").text("ETag");
+    const response same = of.ask("/news", "If-None-Match: " + etag + "\r\n");
+    CHECK(same.status == 304);
+    CHECK(same.text("ETag") == etag);
+    const response part = of.ask("/news", "Range: bytes=2-4\r\n");
+    CHECK(part.status == 206);
+    CHECK(part.content == "234");
+    CHECK(part.text("Content-Range") == "bytes 2-4/10");
+    CHECK(of.ask("/news", "Range: bytes=10-\r\n").status == 416);
+    const response head = of.under_test.weir.ask("HEAD /news HTTP/1.1\r\nHost: test.example\r\n\r\n");
+    CHECK(head.status == 200);
+    CHECK(head.text("Content-Length") == "10");
+    CHECK(of.count == 0);
+}
+
+TEST_CASE("a page goes before what the cache holds, and after it comes the cache", "[end_to_end][memcached][pages]") {
+    site of;
+    CHECK(of.ask("/news").content == "application 1");
+    CHECK(of.ask("/news").content == "application 1");
+    put(of.memcached, "page:test.example/news", "newer");
+    CHECK(of.ask("/news").content == "newer");
+    CHECK(of.count == 1);
+}
+
+TEST_CASE("a page may bring its status and fields", "[end_to_end][memcached][pages]") {
+    site of;
+    put(of.memcached, "page:test.example/gone",
+        "WEIR/1 410\r\nContent-Type: text/plain\r\nX-Why: moved\r\nConnection: close\r\nContent-Length: 4\r\n\r\ngone");
+    const response gone = of.ask("/gone");
+    CHECK(gone.status == 410);
+    CHECK(gone.content == "gone");
+    CHECK(gone.text("X-Why") == "moved");
+    CHECK(gone.text("Content-Type") == "text/plain");
+    CHECK_FALSE(gone.lists("Connection", "close"));
+    // What is damaged is no page.
+    const auto damaged = GENERATE(as<std::string>(), "WEIR/1 410\r\nContent-Type text/plain\r\n\r\ngone",
+                                  "WEIR/1 410\r\nContent-Length: 3\r\n\r\ngone", "WEIR/2 200\r\n\r\nx",
+                                  "WEIR/1 200\r\nX: a\rb\r\n\r\nx", "WEIR/1 200\r\n");
+    CAPTURE(damaged);
+    put(of.memcached, "page:test.example/damaged", damaged);
+    CHECK(of.ask("/damaged").content == "application 1");
+}
+
+TEST_CASE("a page with tags is purged by them", "[end_to_end][memcached][pages][purge]") {
+    site of("    cache: off\n");
+    auto stream = connection::to_tcp("127.0.0.1", of.memcached.port());
+    stream.send("get weir:purges\r\n");
+    std::string head = stream.take_until("END\r\n");
+    head = head.substr(head.find("\r\n") + 2);
+    const std::string position = head.substr(0, head.find("\r\n"));
+    put(of.memcached, "page:test.example/user",
+        "WEIR/1 200\r\nSurrogate-Key: user-7\r\nWeir-Purge-Position: " + position + "\r\n\r\nuser 7");
+    put(of.memcached, "page:test.example/about", "about");
+    const response page = of.ask("/user");
+    CHECK(page.content == "user 7");
+    CHECK(page.value("Weir-Purge-Position") == std::nullopt);
+    const std::string purge = "PURGE / HTTP/1.1\r\nHost: test.example\r\nxkey: user-7\r\n\r\n";
+    CHECK(of.under_test.weir.ask(purge).status == 200);
+    CHECK(of.ask("/user").content == "application 1");
+    CHECK(of.ask("/about").content == "about");
+}
+
+TEST_CASE("without its memcached the application is asked for every page", "[end_to_end][memcached][pages]") {
+    site of("    cache: off\n", "page:{host}{path}", "50ms");
+    put(of.memcached, "page:test.example/news", "news");
+    CHECK(eventually([&] { return of.ask("/news").content == "news"; }));
+    const unsigned before = of.count;
+    const bool hangs = GENERATE(true, false);
+    CAPTURE(hangs);
+    if (hangs) {
+        of.memcached.program().signal(SIGSTOP);
+    } else {
+        of.memcached.kill();
+    }
+    for (unsigned i = 1; i <= 10; ++i) CHECK(of.ask("/news").content == "application " + std::to_string(before + i));
+    if (hangs) {
+        of.memcached.program().signal(SIGCONT);
+        CHECK(eventually([&] { return of.ask("/news").content == "news"; }));
+    }
+}
+
+TEST_CASE("a key that memcached does not take is not looked up", "[end_to_end][memcached][pages]") {
+    site of("    cache: off\n", "{scheme}:{host}{path}?{query}");
+    put(of.memcached, "http:test.example/list?page=2", "page 2");
+    put(of.memcached, "http:test.example/list?", "page 1");
+    CHECK(of.ask("/list?page=2").content == "page 2");
+    CHECK(of.ask("/list").content == "page 1");
+    CHECK(of.ask("/list?" + std::string(300, 'x')).content == "application 1");
+}
+
+TEST_CASE("who is to be kept out of the cache does not get a page for all", "[end_to_end][memcached][pages]") {
+    site of("    cache: {session_cookies: [sid], bypass: {cookies: [editor]}, client_directives: honour}\n");
+    put(of.memcached, "page:test.example/news", "for all");
+    const auto fields = GENERATE(as<std::string>(), "Cookie: sid=1\r\n", "Cookie: a=b; editor=1\r\n",
+                                 "Cache-Control: no-cache\r\n", "If-Match: \"x\"\r\n");
+    CAPTURE(fields);
+    CHECK(of.ask("/news", fields).content == "application 1");
+    CHECK(of.ask("/news", "Cookie: other=1\r\n").content == "for all");
+}
+
+}  // namespace weir::test

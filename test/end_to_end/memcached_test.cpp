@@ -1,0 +1,335 @@
+// The cache's second level, on real memcached servers: a warm restart, one fetch for several weirs, purges that reach
+// all of them, and servers that fail.
+#include <signal.h>
+
+#include <atomic>
+#include <catch2/catch.hpp>
+#include <chrono>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "test/end_to_end/origin_and_weir.hpp"
+#include "test/support/json.hpp"
+#include "test/support/memcached_process.hpp"
+#include "test/support/patience.hpp"
+
+namespace weir::test {
+namespace {
+
+const std::string for_a_minute = "Cache-Control: max-age=60\r\n";
+
+// Long, for the sanitizers' sake, where a test is not about servers that fail.
+const std::string patient = "timeout: 5s";
+
+std::string tier(const std::vector<const memcached_process*>& servers, const std::string& more = patient,
+                 const std::string& cache = "") {
+    std::string list;
+    for (const memcached_process* one : servers) list += (list.empty() ? "" : ", ") + one->address();
+    return "cache: {" + cache + (cache.empty() ? "" : ", ") + "purge: {allow: [127.0.0.0/8]}, memcached: {servers: [" +
+           list + "]" + (more.empty() ? "" : ", ") + more + "}}\n";
+}
+
+// Answers every request with its number.
+struct counting_origin {
+    explicit counting_origin(std::string fields = for_a_minute, std::chrono::milliseconds time = {})
+        : origin(scripted_origin::answering([this, fields, time](const request& got) {
+              std::this_thread::sleep_for(time);  // what a page takes; nothing here depends on it
+              return ok("answer " + std::to_string(++count) + " to " + got.target, fields);
+          })) {}
+
+    std::atomic<unsigned> count{0};
+    scripted_origin origin;
+};
+
+configuration of(const counting_origin& origin, const std::string& top) {
+    return {.servers = {origin.origin.address()}, .top = top, .workers = 2, .admin = true};
+}
+
+std::string cache_status(const response& got) {
+    return got.value("Cache-Status").value_or("");
+}
+
+}  // namespace
+
+TEST_CASE("a restart of weir answers from memcached", "[end_to_end][memcached]") {
+    const std::string memory = GENERATE(as<std::string>(), "", "memory: off");
+    CAPTURE(memory);
+    memcached_process memcached;
+    counting_origin origin;
+    const configuration parts = of(origin, tier({&memcached}, patient, memory));
+    {
+        const weir_instance weir(parts);
+        for (const char* target : {"/a", "/b", "/c?d=e"}) CHECK(weir.ask_get(target).status == 200);
+    }
+    CHECK(origin.origin.requests() == 3);
+    const weir_instance weir(parts);
+    CHECK(weir.ask_get("/b").content == "answer 2 to /b");
+    const response got = weir.ask_get("/c?d=e");
+    CHECK(got.content == "answer 3 to /c?d=e");
+    CHECK(cache_status(got).starts_with("weir; hit; ttl="));
+    CHECK(cache_status(got).ends_with("; detail=memcached"));
+    CHECK(origin.origin.requests() == 3);
+    // From there it went into memory, where there is one.
+    CHECK((cache_status(weir.ask_get("/b")).find("memcached") == std::string::npos) == memory.empty());
+    CHECK(origin.origin.requests() == 3);
+}
+
+TEST_CASE("what memcached holds is a stored response like any other", "[end_to_end][memcached]") {
+    memcached_process memcached;
+    const std::string page = std::string(3'000'000, 'x') + "the end";
+    const scripted_origin origin(scripted_origin::answering([&](const request& got) {
+        if (got.value("Accept-Language") == "de") {
+            return ok("deutsch", for_a_minute + "Vary: Accept-Language\r\nETag: \"de\"\r\n");
+        }
+        return ok(page, for_a_minute + "Vary: Accept-Language\r\nETag: \"en\"\r\n");
+    }));
+    const configuration parts{.servers = {origin.address()}, .top = tier({&memcached})};
+    {
+        const weir_instance weir(parts);
+        CHECK(weir.ask_get("/", "Accept-Language: de\r\n").content == "deutsch");
+        CHECK(weir.ask_get("/").content == page);
+    }
+    const auto restarted = [&] { return weir_instance(parts); };
+    SECTION("one of several variants") {
+        const weir_instance weir = restarted();
+        CHECK(weir.ask_get("/", "Accept-Language: de\r\n").content == "deutsch");
+        CHECK(weir.ask_get("/").content == page);
+    }
+    SECTION("a range") {
+        const weir_instance weir = restarted();
+        const response got = weir.ask_get("/", "Range: bytes=-7\r\n");
+        CHECK(got.status == 206);
+        CHECK(got.content == "the end");
+    }
+    SECTION("a condition") {
+        const weir_instance weir = restarted();
+        CHECK(weir.ask_get("/", "If-None-Match: \"en\"\r\n").status == 304);
+    }
+    SECTION("its head alone") {
+        const weir_instance weir = restarted();
+        const response got = weir.ask("HEAD / HTTP/1.1\r\nHost: test.example\r\n\r\n");
+        CHECK(got.status == 200);
+        CHECK(got.value("Content-Length") == std::to_string(page.size()));
+    }
+    SECTION("and for who takes nothing else") {
+        const weir_instance weir = restarted();
+        CHECK(weir.ask_get("/", "Cache-Control: only-if-cached\r\n").content == page);
+        CHECK(weir.ask_get("/not-there", "Cache-Control: only-if-cached\r\n").status == 504);
+    }
+    CHECK(origin.requests() == 2);
+}
+
+TEST_CASE("what memcached holds is validated where it has to be", "[end_to_end][memcached]") {
+    const memcached_process memcached;
+    const scripted_origin origin(scripted_origin::answering([](const request& got) {
+        const std::string fields = "ETag: \"1\"\r\nCache-Control: no-cache\r\n";
+        if (got.value("If-None-Match") == "\"1\"") return "HTTP/1.1 304 Not Modified\r\n" + fields + "\r\n";
+        return ok("page", fields);
+    }));
+    const configuration parts{.servers = {origin.address()}, .top = tier({&memcached})};
+    CHECK(weir_instance(parts).ask_get("/").content == "page");
+    const response got = weir_instance(parts).ask_get("/");
+    CHECK(got.content == "page");
+    CHECK(cache_status(got).find("fwd=stale; fwd-status=304") != std::string::npos);
+    CHECK(origin.last().value("If-None-Match") == "\"1\"");
+    CHECK(origin.requests() == 2);
+}
+
+TEST_CASE("a cold page is fetched once for three weirs", "[end_to_end][memcached]") {
+    memcached_process memcached;
+    counting_origin origin(for_a_minute, std::chrono::milliseconds(300));
+    const configuration parts = of(origin, tier({&memcached}));
+    const weir_instance first(parts);
+    const weir_instance second(parts);
+    const weir_instance third(parts);
+    std::vector<raw_client> clients;
+    for (int i = 0; i < 10; ++i) {
+        for (const weir_instance* weir : {&first, &second, &third}) {
+            clients.push_back(weir->client());
+            clients.back().send(get("/"));
+        }
+    }
+    for (raw_client& client : clients) CHECK(client.read_response().content == "answer 1 to /");
+    CHECK(origin.origin.requests() == 1);
+}
+
+TEST_CASE("what may not be stored is asked for side by side on every weir", "[end_to_end][memcached]") {
+    memcached_process memcached;
+    counting_origin origin("Cache-Control: no-store\r\n");
+    const configuration parts = of(origin, tier({&memcached}));
+    const weir_instance first(parts);
+    const weir_instance second(parts);
+    CHECK(first.ask_get("/").content == "answer 1 to /");
+    CHECK(second.ask_get("/").content == "answer 2 to /");
+    CHECK(first.ask_get("/").content == "answer 3 to /");
+    CHECK(second.ask_get("/").content == "answer 4 to /");
+}
+
+TEST_CASE("a weir that dies with the fill lock delays nobody beyond its limit", "[end_to_end][memcached]") {
+    memcached_process memcached;
+    std::atomic<unsigned> count{0};
+    const scripted_origin origin([&](origin_connection& peer) {
+        peer.read_request();
+        if (++count == 1) peer.wait_for_end();
+        peer.send(ok("page", for_a_minute));
+        peer.wait_for_end();
+    });
+    const configuration parts{.servers = {origin.address()}, .top = tier({&memcached}, patient + ", fill_lock: 1s")};
+    weir_instance dying(parts);
+    raw_client waiting = dying.client();
+    waiting.send(get("/"));
+    origin.wait_for_requests(1);
+    dying.expect_any_end();
+    dying.program().signal(SIGKILL);
+    dying.program().wait();
+    const weir_instance other(parts);
+    CHECK(other.ask_get("/").content == "page");
+    CHECK(origin.requests() == 2);
+}
+
+TEST_CASE("a purge reaches every weir", "[end_to_end][memcached][purge]") {
+    memcached_process memcached;
+    counting_origin origin(for_a_minute + "Surrogate-Key: all some\r\n");
+    const configuration parts = of(origin, tier({&memcached}));
+    const weir_instance first(parts);
+    const weir_instance second(parts);
+    CHECK(first.ask_get("/a/b").content == "answer 1 to /a/b");
+    CHECK(second.ask_get("/a/b").content == "answer 1 to /a/b");
+    const auto order = GENERATE(as<std::string>(), R"({"url": "http://test.example/a/b"})", R"({"tag": "some"})",
+                                R"({"prefix": "http://test.example/a/"})", R"({"all": true})");
+    CAPTURE(order);
+    raw_client admin(first.admin_port());
+    CHECK(
+        admin
+            .ask("POST /cache/purge HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: " +
+                 std::to_string(order.size()) + "\r\n\r\n" + order)
+            .status == 200);
+    CHECK(first.ask_get("/a/b").content == "answer 2 to /a/b");
+    CHECK(eventually([&] { return second.ask_get("/a/b").content != "answer 1 to /a/b"; }));
+    // What the first weir fetched before the purge was in the log is asked for once more, to be sure.
+    CHECK(origin.origin.requests() <= 3);
+}
+
+TEST_CASE("a weir that was stopped meanwhile learns what was purged", "[end_to_end][memcached][purge]") {
+    memcached_process memcached;
+    counting_origin origin;
+    const configuration parts = of(origin, tier({&memcached}));
+    const weir_instance first(parts);
+    weir_instance second(parts);
+    CHECK(second.ask_get("/").content == "answer 1 to /");
+    second.program().signal(SIGSTOP);
+    CHECK(first.ask("PURGE / HTTP/1.1\r\nHost: test.example\r\n\r\n").status == 200);
+    CHECK(first.ask_get("/").content == "answer 2 to /");
+    second.program().signal(SIGCONT);
+    CHECK(eventually([&] { return second.ask_get("/").content != "answer 1 to /"; }));
+    CHECK(origin.origin.requests() <= 3);
+}
+
+TEST_CASE("when the log of purges is lost, what memory holds is validated", "[end_to_end][memcached][purge]") {
+    memcached_process memcached;
+    counting_origin origin(for_a_minute + "ETag: \"1\"\r\n");
+    const weir_instance weir(of(origin, tier({&memcached})));
+    CHECK(weir.ask_get("/").content == "answer 1 to /");
+    CHECK(weir.ask_get("/").content == "answer 1 to /");
+    memcached.kill();
+    memcached.start();
+    CHECK(eventually([&] { return weir.log().find("purge log in memcached is gone") != std::string::npos; }));
+    CHECK(eventually([&] { return weir.ask_get("/").content != "answer 1 to /"; }));
+    CHECK(origin.origin.last().value("If-None-Match") == "\"1\"");
+}
+
+TEST_CASE("what is stale in memcached is answered at once, and refreshed behind",
+          "[end_to_end][memcached][rfc5861-3]") {
+    const memcached_process memcached;
+    counting_origin origin("Cache-Control: max-age=1, stale-while-revalidate=60\r\n");
+    const weir_instance weir(of(origin, tier({&memcached}, patient, "memory: off")));
+    CHECK(weir.ask_get("/").content == "answer 1 to /");
+    response got;
+    bool always_hit = true;
+    CHECK(eventually([&] {
+        got = weir.ask_get("/");
+        always_hit = always_hit && cache_status(got).starts_with("weir; hit;");
+        return got.content == "answer 2 to /";
+    }));
+    CHECK(always_hit);
+}
+
+TEST_CASE("a personal request gets nothing from memcached that is not public",
+          "[end_to_end][memcached][session_cookies]") {
+    const memcached_process memcached;
+    counting_origin origin;
+    configuration parts = of(origin, tier({&memcached}));
+    parts.route = "    cache: {session_cookies: [sid]}\n";
+    CHECK(weir_instance(parts).ask_get("/").content == "answer 1 to /");
+    const weir_instance weir(parts);
+    CHECK(weir.ask_get("/", "Cookie: sid=1\r\n").content == "answer 2 to /");
+    CHECK(weir.ask_get("/").content == "answer 1 to /");
+}
+
+TEST_CASE("all who wait get the stale response of memcached where the origin fails",
+          "[end_to_end][memcached][rfc5861-4]") {
+    const memcached_process memcached;
+    std::atomic<unsigned> count{0};
+    const scripted_origin origin([&](origin_connection& peer) {
+        peer.read_request();
+        if (++count > 1) return peer.close();
+        peer.send(ok("page", "Connection: close\r\nCache-Control: max-age=1, stale-if-error=600\r\n"));
+    });
+    const configuration parts{
+        .servers = {origin.address()}, .upstream = no_retry, .top = tier({&memcached}), .workers = 2};
+    const weir_instance first(parts);
+    CHECK(first.ask_get("/").content == "page");
+    // From then on it is stale.
+    CHECK(eventually([&] { return cache_status(first.ask_get("/")).find("stale-if-error") != std::string::npos; }));
+    const weir_instance weir(parts);
+    std::vector<raw_client> clients;
+    for (int i = 0; i < 8; ++i) {
+        clients.push_back(weir.client());
+        clients.back().send(get("/"));
+    }
+    for (raw_client& client : clients) CHECK(client.read_response().content == "page");
+}
+
+TEST_CASE("no request fails with memcached", "[end_to_end][memcached]") {
+    memcached_process memcached;
+    counting_origin origin;
+    const weir_instance weir(of(origin, tier({&memcached}, "timeout: 50ms")));
+    CHECK(weir.ask_get("/before").status == 200);
+    const auto break_it = GENERATE(0, 1);
+    CAPTURE(break_it);
+    if (break_it == 0) {
+        memcached.kill();
+    } else {
+        memcached.program().signal(SIGSTOP);
+    }
+    for (int i = 0; i < 20; ++i) {
+        const std::string target = "/after" + std::to_string(i);
+        CHECK(weir.ask_get(target).content == "answer " + std::to_string(i + 2) + " to " + target);
+        CHECK(weir.ask_get(target).content == "answer " + std::to_string(i + 2) + " to " + target);
+    }
+    CHECK(eventually([&] { return weir.log().find(memcached.address()) != std::string::npos; }));
+    if (break_it == 0) {
+        memcached.start();
+    } else {
+        memcached.program().signal(SIGCONT);
+    }
+    // It is taken back by itself: what is fetched now is there for another weir.
+    CHECK(eventually([&] {
+        const std::string target = "/again" + std::to_string(origin.count);
+        weir.ask_get(target);
+        const weir_instance other(of(origin, tier({&memcached})));
+        return cache_status(other.ask_get(target)).ends_with("detail=memcached");
+    }));
+}
+
+TEST_CASE("weir starts without its memcached", "[end_to_end][memcached]") {
+    const refusing_port nobody;
+    counting_origin origin;
+    const weir_instance weir(of(origin, "cache: {memcached: {servers: [" + nobody.address() + "]}}\n"));
+    CHECK(weir.ask_get("/").content == "answer 1 to /");
+    CHECK(weir.ask_get("/").content == "answer 1 to /");
+    CHECK(eventually([&] { return weir.log().find(nobody.address()) != std::string::npos; }));
+}
+
+}  // namespace weir::test
