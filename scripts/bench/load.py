@@ -14,7 +14,7 @@ import time
 from processes import Failed, Process, busy_seconds, cpu_seconds, ended_children_seconds, memory_bytes
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
-_CONTENT = b"x" * 1024
+PAGE = b"x" * 1024  # every response, and the one that lies in memcached
 _IDLE_SOURCES = [f"127.0.0.{n}" for n in range(2, 6)]  # each address has about 28,000 ports towards one server
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER: no TIME_WAIT of thousands of connections is left for the next run
 _SAMPLE = 500
@@ -22,7 +22,7 @@ _SAMPLE = 500
 
 def _check(peer, status, fields, content, hit):
     """That a response is the origin's, and from the cache exactly if it should be."""
-    if status != 200 or content != _CONTENT:
+    if status != 200 or content != PAGE:
         raise Failed(f"{peer.name} answers with status {status} and {len(content)} bytes instead of what the origin says")
     if peer.is_hit(fields) != hit:
         wrong = "a miss instead of a hit" if hit else "a hit instead of a miss"
@@ -55,7 +55,7 @@ class Throughput:
 
     def __init__(self, path, connections, goal, text):
         self._path, self._connections, self.goal, self.text = path, connections, goal, text
-        self._cached = path == "/hit"
+        self._cached = path != "/pass"
 
     def prepare(self, peer, settings):
         self._verify(peer, (None, self._cached))  # the first stores what can be stored
@@ -161,7 +161,7 @@ class Idle:
     def _exchange(self, peer, client, hit):
         client.sendall(b"GET /hit HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
         data = b""
-        while b"\r\n\r\n" not in data or len(data.partition(b"\r\n\r\n")[2]) < len(_CONTENT):
+        while b"\r\n\r\n" not in data or len(data.partition(b"\r\n\r\n")[2]) < len(PAGE):
             part = client.recv(65536)
             if not part:
                 raise Failed(f"{peer.name} closed a connection that should stay open")
@@ -183,5 +183,6 @@ class Idle:
 WORKLOADS = {
     "hit": Throughput("/hit", 64, 1.5, "1 KiB from the cache, 64 connections"),
     "pass": Throughput("/pass", 64, 1.0, "1 KiB that may not be cached, from a fast origin, 64 connections"),
+    "page": Throughput("/page", 64, 1.4, "1 KiB that the application put into memcached, 64 connections"),
     "idle": Idle(10_000, 1024, "10,000 idle kept-alive connections after one request each"),
 }

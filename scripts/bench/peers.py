@@ -2,6 +2,7 @@
 import os
 import re
 import shutil
+import socket
 import tempfile
 
 from processes import Failed, Process, accepts, children, free_port, user_and_group
@@ -41,22 +42,48 @@ class Origin:
         self._process.stop()
 
 
+class Memcached:
+    """One memcached; it shares a core with the load."""
+
+    def __init__(self, program, folder, core):
+        for _ in range(_START_ATTEMPTS):
+            self.port = free_port()
+            self._process = Process([program, "-u", user_and_group()[0], "-l", "127.0.0.1", "-p", self.port, "-U", "0",
+                                     "-t", "1", "-m", "256"], core, os.path.join(folder, "memcached.log"))
+            if self._process.await_value(lambda: accepts(self.port)):
+                return
+            self._process.stop()
+        raise Failed(f"memcached did not start: {self._process.logged().strip()[-2000:]}")
+
+    def store(self, key, value):
+        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
+            connection.sendall(f"set {key} 0 0 {len(value)}\r\n".encode() + value + b"\r\n")
+            if connection.recv(100) != b"STORED\r\n":
+                raise Failed("memcached does not store")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._process.stop()
+
+
 class Nginx:
     """nginx as a caching proxy. `pid` is its worker's: that is the one that works."""
 
     name = "nginx"
 
-    def __init__(self, settings, origin_port):
+    def __init__(self, settings, origin_port, memcached_port):
         self._cache = tempfile.mkdtemp(prefix="weir-bench-", dir="/dev/shm")
         self._process = None
         self.pid = None
         try:
-            self._start(settings, origin_port)
+            self._start(settings, origin_port, memcached_port)
         except BaseException:
             self.__exit__()
             raise
 
-    def _start(self, settings, origin_port):
+    def _start(self, settings, origin_port, memcached_port):
         folder = os.path.join(settings.folder, "nginx")
         os.makedirs(folder, exist_ok=True)
         user, group = user_and_group()
@@ -64,7 +91,7 @@ class Nginx:
             self.port = free_port()
             _fill_in("nginx.conf.in", os.path.join(folder, "nginx.conf"), {
                 "DESCRIPTORS": settings.descriptors, "USER": user, "GROUP": group, "CACHE": self._cache,
-                "ORIGIN": origin_port, "PORT": self.port})
+                "ORIGIN": origin_port, "MEMCACHED": memcached_port, "PORT": self.port})
             self._process = Process([settings.nginx, "-p", folder, "-e", "error.log", "-c", "nginx.conf"], settings.core,
                                     os.path.join(folder, "output.log"))
             # The socket listens before there is a worker.
@@ -99,11 +126,11 @@ class Nginx:
 class Weir:
     name = "weir"
 
-    def __init__(self, settings, origin_port):
+    def __init__(self, settings, origin_port, memcached_port):
         folder = os.path.join(settings.folder, "weir")
         os.makedirs(folder, exist_ok=True)
         config = os.path.join(folder, "weir.yaml")
-        _fill_in("weir.yaml.in", config, {"ORIGIN": origin_port})
+        _fill_in("weir.yaml.in", config, {"ORIGIN": origin_port, "MEMCACHED": memcached_port})
         self._process = Process([settings.weir, "serve", config], settings.core, os.path.join(folder, "output.log"))
         try:
             self.port = self._process.await_value(self._logged_port)
