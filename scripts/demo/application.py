@@ -1,10 +1,12 @@
 """Flickr Killr: photos of many users, as pages rendered from the database.
 
 What every page says in Cache-Control is true: a cache that follows it, and no more than it, never shows anybody a page
-that is wrong. Pages do not depend on who asks, except the session page, which says so.
+that is wrong. Pages do not depend on who asks, except the session page, which says so. With memcached, the static files and
+the users' pages are also kept where weir finds them without asking here.
 """
 import os
 import time
+import urllib.parse
 
 import cherrypy
 from cherrypy.lib import sessions
@@ -37,6 +39,11 @@ def cache_control(value):
     cherrypy.response.headers["Cache-Control"] = value
 
 
+def group_of_user(user):
+    """The cache group (RFC 9875) of everything that shows a user's photos as a list, whatever its URL."""
+    return f'"user-{user["id"]}"'
+
+
 def number_or_404(text):
     if not (text.isascii() and text.isdigit() and len(text) < 19):
         raise cherrypy.NotFound()
@@ -44,9 +51,9 @@ def number_or_404(text):
 
 
 class Pages:
-    def __init__(self, database, server_name):
+    def __init__(self, database, server_name, stored_pages):
         self._database = database
-        self._server_name = server_name
+        self._stored_pages = stored_pages
         self.session = SessionPage(server_name)
 
     @cherrypy.expose
@@ -63,6 +70,7 @@ class Pages:
         if user is None:
             raise cherrypy.NotFound()
         cache_control(PAGE)
+        cherrypy.response.headers["Cache-Groups"] = group_of_user(user)
         photos = self._database.newest_of_user(user["id"], None if before is None else number_or_404(before))
         return render("user.html", user=user, photos=photos, counts=self._database.counts_of_user(user["id"]),
                       new=None if new is None else number_or_404(new))
@@ -102,8 +110,17 @@ class Pages:
         content = self._uploaded(image)
         title = " ".join(title.split())[:MAX_TITLE] or "Untitled"
         photo_id = self._database.add_photo(owner["id"], title, pictures.content_type(content), content)
-        # A URL that no cache has seen yet, so the uploader sees the new photo at once.
+        self._take_out_pages_of(owner)
+        # A URL that no cache has seen yet, so the uploader sees the new photo at once, past the browser's own cache too.
         raise cherrypy.HTTPRedirect(f"/user/{owner['name']}?new={photo_id}", 303)
+
+    def _take_out_pages_of(self, user):
+        """So that nobody has to wait until they are too old. The group: the weir that passes this answer on drops first what
+        is in it. The page: gone from memcached, and so for every weir, before this request has ended."""
+        cherrypy.response.headers["Cache-Group-Invalidation"] = group_of_user(user)
+        if self._stored_pages is not None:
+            asked = urllib.parse.urlsplit(cherrypy.request.base)  # as the client asked weir, by tools.proxy
+            self._stored_pages.delete(asked.netloc, f"/user/{user['name']}", scheme=asked.scheme)
 
     @staticmethod
     def _uploaded(image):
@@ -152,9 +169,10 @@ class SessionPage:
         raise cherrypy.HTTPRedirect("/session", 303)
 
 
-def mount(database, server_name):
-    """Mounts the application at the root of CherryPy's tree."""
-    cherrypy.tree.mount(Pages(database, server_name), "/", {
+def mount(database, server_name, stored_pages=None):
+    """Mounts the application at the root of CherryPy's tree. stored_pages: None, or a weir_pages.Pages for what is also kept
+    in memcached."""
+    settings = {
         "/": {
             "tools.encode.on": True,
             "tools.encode.encoding": "utf-8",
@@ -184,4 +202,10 @@ def mount(database, server_name):
                 ("Cache-Control", IMAGE),
             ],
         },
-    })
+    }
+    if stored_pages is not None:
+        # For as long as they say themselves. Sessions are elsewhere: nothing under these paths is for one person.
+        cherrypy.tools.weir_pages = stored_pages.tool()
+        settings["/static"]["tools.weir_pages.on"] = True
+        settings["/user"] = {"tools.weir_pages.on": True}
+    cherrypy.tree.mount(Pages(database, server_name, stored_pages), "/", settings)

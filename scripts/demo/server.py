@@ -1,8 +1,10 @@
 #!/usr/bin/python3
 """usage: scripts/demo/server.py --database FILE [--port N | --socket PATH] [--name NAME] [--threads N] [--quiet]
+                              [--memcached SERVER]...
 
 One CherryPy server of Flickr Killr, on 127.0.0.1. Prints "ready PORT" (or the socket's path) when it listens; port 0, the
 default, lets the system choose. Any number of them may share a database. SIGTERM lets running requests end, then stops.
+--memcached, as weir's configuration has it: static files and users' pages are kept there; this needs python3-pylibmc.
 """
 import argparse
 import os
@@ -39,6 +41,18 @@ def refuse_a_port_in_use(port):
             sys.exit(f"server.py: cannot listen on {port}: {error.strerror}")
 
 
+def stored_pages(servers):
+    """None without servers: then weir_pages and pylibmc are not needed either."""
+    if not servers:
+        return None
+    sys.path.append(os.path.join(application.FOLDER, "..", "python"))
+    import weir_pages
+    try:
+        return weir_pages.Pages(servers)
+    except ValueError as error:
+        sys.exit(f"server.py: --memcached: {error}")
+
+
 def main():
     parser = argparse.ArgumentParser(description="One CherryPy server of Flickr Killr.")
     parser.add_argument("--database", required=True)
@@ -46,6 +60,7 @@ def main():
     parser.add_argument("--socket", help="a unix socket instead of a port")
     parser.add_argument("--name", default="one", help="what X-Served-By says")
     parser.add_argument("--threads", type=int, default=10)
+    parser.add_argument("--memcached", action="append", metavar="SERVER", help="keeps pages there, for weir; may be repeated")
     parser.add_argument("--quiet", action="store_true", help="no access log")
     arguments = parser.parse_args()
     if not os.path.exists(arguments.database):
@@ -54,7 +69,7 @@ def main():
         refuse_a_port_in_use(arguments.port)
     database = Database(arguments.database)
     configure(arguments)
-    application.mount(database, arguments.name)
+    application.mount(database, arguments.name, stored_pages(arguments.memcached))
     cherrypy.engine.subscribe("stop_thread", lambda thread_index: database.close())
     cherrypy.engine.signals.subscribe()
     cherrypy.engine.start()

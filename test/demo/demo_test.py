@@ -7,7 +7,10 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import unittest
+
+import pylibmc
 
 FOLDER = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", "scripts", "demo"))
 sys.path.insert(0, FOLDER)
@@ -280,6 +283,94 @@ class Pages(WithDatabase):
         self.assertEqual(locks, [])
 
 
+class Memcached:
+    """A memcached of the test's own, on a unix socket."""
+
+    def __init__(self, folder):
+        self.socket = os.path.join(folder, "memcached")
+        user = ["-u", "root"] if os.geteuid() == 0 else []
+        self._process = subprocess.Popen(["memcached", "-s", self.socket, *user])
+        self._client = pylibmc.Client([self.socket])
+        until = time.monotonic() + 60
+        while not self._answers():
+            if self._process.poll() is not None or time.monotonic() > until:
+                raise RuntimeError("memcached does not answer")
+            time.sleep(0.01)
+
+    def _answers(self):
+        try:
+            return self._client.set("answers", "yes")
+        except pylibmc.Error:
+            return False
+
+    def get(self, key):
+        return self._client.get(key)
+
+    def stop(self):
+        self._process.kill()
+        self._process.wait()
+
+
+class StoredPages(WithDatabase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.memcached = Memcached(cls.folder.name)
+        cls.addClassCleanup(cls.memcached.stop)
+        cls.server = Server(cls.database, "one", "--memcached", "unix:" + cls.memcached.socket)
+        cls.addClassCleanup(cls.server.stop)
+
+    def stored(self, target):
+        return self.memcached.get(f"page:127.0.0.1:{self.server.said[1]}{target}")
+
+    def test_static_files_and_the_pages_of_users_are_stored(self):
+        for target in ("/static/style.css", "/static/paper.png", "/user/ada-abbot", "/user/2"):
+            with self.subTest(target):
+                response, content = self.server.get(target)
+                head, _, stored = self.stored(target).partition(b"\r\n\r\n")
+                self.assertEqual(stored, content)
+                self.assertIn(response.getheader("ETag").encode(), head)
+
+    def test_nothing_else_is_stored(self):
+        anonymous = re.match(r"session_id=\w+", self.server.get("/session")[0].getheader("Set-Cookie")).group()
+        known = {"Cookie": anonymous}
+        for target, fields in (("/session", known), ("/session", {}), ("/user/3", known), ("/", {}), ("/photo/1", {}),
+                               ("/image/1", {}), ("/upload", {}), ("/user/nobody", {}), ("/static/no.css", {}),
+                               ("/user/4?before=9", {})):
+            with self.subTest(target):
+                self.server.get(target, **fields)
+                self.assertIsNone(self.stored(target))
+        self.assertIsNone(self.stored("/user/4"))
+
+    def test_an_upload_takes_out_the_page_of_its_user_alone(self):
+        name = re.search(r"<h1>(.*?)</h1>", self.server.get("/user/5")[1].decode()).group(1)
+        page, other = "/user/" + name, "/user/6"
+        group = self.server.get(page)[0].getheader("Cache-Groups")
+        self.server.get(other)
+        self.assertIsNotNone(self.stored(page))
+        content, kind = form(user=name, image=PNG)
+        response, _ = self.server.request("POST", "/upload", content, Content_Type=kind)
+        self.assertEqual((response.status, response.getheader("Cache-Group-Invalidation")), (303, group))
+        self.assertIsNone(self.stored(page))
+        self.assertIsNotNone(self.stored(other))
+        self.assertNotEqual(self.server.get(other)[0].getheader("Cache-Groups"), group)
+
+    def test_an_upload_that_is_refused_takes_nothing_out(self):
+        self.server.get("/user/ada-abbot")
+        content, kind = form(user="ada-abbot", image=b"no image")
+        response, _ = self.server.request("POST", "/upload", content, Content_Type=kind)
+        self.assertEqual((response.status, response.getheader("Cache-Group-Invalidation")), (415, None))
+        self.assertIsNotNone(self.stored("/user/ada-abbot"))
+
+    def test_without_memcached_nothing_fails(self):
+        gone = Server(self.database, "two", "--memcached", "unix:" + os.path.join(self.folder.name, "gone"))
+        self.addCleanup(gone.stop)
+        self.assertEqual(gone.get("/user/ada-abbot")[0].status, 200)
+        name = re.search(r"<h1>(.*?)</h1>", gone.get("/user/7")[1].decode()).group(1)
+        content, kind = form(user=name, image=PNG)
+        self.assertEqual(gone.request("POST", "/upload", content, Content_Type=kind)[0].status, 303)
+
+
 class Running(WithDatabase):
     def test_a_server_listens_on_a_unix_socket_and_stops_when_asked(self):
         path = os.path.join(self.folder.name, "socket")
@@ -295,6 +386,12 @@ class Running(WithDatabase):
         self.assertEqual(second.returncode, 1)
         self.assertIn("cannot listen on " + server.said[1], second.stderr)
         self.assertNotIn("Traceback", second.stderr)
+
+    def test_a_memcached_that_is_none_is_one_clear_sentence(self):
+        run = subprocess.run(["/usr/bin/python3", os.path.join(FOLDER, "server.py"), "--database", self.database,
+                              "--memcached", "udp:127.0.0.1"], capture_output=True, text=True, timeout=60)
+        self.assertEqual((run.returncode, run.stderr.strip()),
+                         (1, "server.py: --memcached: 'udp:127.0.0.1' is no server; write host:port or unix:/path"))
 
     def test_a_database_that_is_not_there_is_one_clear_sentence(self):
         missing = os.path.join(self.folder.name, "missing.db")
