@@ -26,14 +26,6 @@ bool is_collapsed(const response& got) {
     return got.text("Cache-Status").find("; collapsed") != std::string::npos;
 }
 
-bool has_active(const weir_instance& weir, unsigned count) {
-    return eventually([&] {
-        return weir.ask_admin("/metrics")
-                   .content.find("weir_client_connections{state=\"active\"} " + std::to_string(count) + "\n") !=
-               std::string::npos;
-    });
-}
-
 // Answers when it is opened.
 struct gated_origin {
     gate open;

@@ -4,9 +4,7 @@
 
 #include <atomic>
 #include <catch2/catch.hpp>
-#include <chrono>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "test/end_to_end/origin_and_weir.hpp"
@@ -32,9 +30,8 @@ std::string tier(const std::vector<const memcached_process*>& servers, const std
 
 // Answers every request with its number.
 struct counting_origin {
-    explicit counting_origin(std::string fields = for_a_minute, std::chrono::milliseconds time = {})
-        : origin(scripted_origin::answering([this, fields, time](const request& got) {
-              std::this_thread::sleep_for(time);  // what a page takes; nothing here depends on it
+    explicit counting_origin(const std::string& fields = for_a_minute)
+        : origin(scripted_origin::answering([this, fields](const request& got) {
               return ok("answer " + std::to_string(++count) + " to " + got.target, fields);
           })) {}
 
@@ -138,8 +135,12 @@ TEST_CASE("what memcached holds is validated where it has to be", "[end_to_end][
 
 TEST_CASE("a cold page is fetched once for three weirs", "[end_to_end][memcached]") {
     memcached_process memcached;
-    counting_origin origin(for_a_minute, std::chrono::milliseconds(300));
-    const configuration parts = of(origin, tier({&memcached}));
+    gate all_ask;
+    const scripted_origin origin(scripted_origin::answering([&](const request&) {
+        all_ask.wait();
+        return ok("page", for_a_minute);
+    }));
+    const configuration parts{.servers = {origin.address()}, .top = tier({&memcached}), .workers = 2, .admin = true};
     const weir_instance first(parts);
     const weir_instance second(parts);
     const weir_instance third(parts);
@@ -150,8 +151,10 @@ TEST_CASE("a cold page is fetched once for three weirs", "[end_to_end][memcached
             clients.back().send(get("/"));
         }
     }
-    for (raw_client& client : clients) CHECK(client.read_response().content == "answer 1 to /");
-    CHECK(origin.origin.requests() == 1);
+    for (const weir_instance* weir : {&first, &second, &third}) CHECK(has_active(*weir, 10));
+    all_ask.open();
+    for (raw_client& client : clients) CHECK(client.read_response().content == "page");
+    CHECK(origin.requests() == 1);
 }
 
 TEST_CASE("what may not be stored is asked for side by side on every weir", "[end_to_end][memcached]") {

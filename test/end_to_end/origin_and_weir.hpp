@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "test/support/patience.hpp"
 #include "test/support/scripted_origin.hpp"
 #include "test/support/weir_instance.hpp"
 
@@ -22,6 +23,12 @@ struct origin_and_weir {
         return parts;
     }
 };
+
+// Waits until so many requests are being answered; `weir` has an admin listener.
+inline bool has_active(const weir_instance& weir, unsigned count) {
+    const std::string line = "weir_client_connections{state=\"active\"} " + std::to_string(count) + '\n';
+    return eventually([&] { return weir.ask_admin("/metrics").content.find(line) != std::string::npos; });
+}
 
 // Configuration of an upstream that makes one attempt only, so that a test can count what the origin sees.
 inline constexpr const char* no_retry = "    retry: off\n";
