@@ -326,6 +326,37 @@ TEST_CASE("no request fails with memcached", "[end_to_end][memcached]") {
     }));
 }
 
+TEST_CASE("what is asked of each server is counted", "[end_to_end][memcached][status]") {
+    const memcached_process on_tcp;
+    const memcached_process on_unix(memcached_process::where::unix_socket);
+    counting_origin origin;
+    const std::string top = "cache: {memory: off, memcached: {timeout: 5s, servers: [" + on_tcp.address() +
+                            ", \"unix:" + on_unix.path() + "\"]}}\n";
+    const weir_instance weir(of(origin, top));
+    for (int i = 0; i < 40; ++i) weir.ask_get('/' + std::to_string(i));
+    const auto sum = [&](const char* name) {
+        std::int64_t total = 0;
+        const boost::json::value status = weir.status();
+        for (const auto& server : status.at("memcached").as_array()) {
+            CHECK(server.at("state").as_string() == "in use");
+            CHECK(server.at("requests").to_number<std::int64_t>() > 0);
+            total += server.at(name).to_number<std::int64_t>();
+        }
+        return total;
+    };
+    CHECK(eventually([&] { return sum("stores") == 40; }));
+    for (int i = 0; i < 40; ++i) weir.ask_get('/' + std::to_string(i));
+    CHECK(origin.count == 40);
+    CHECK(sum("hits") == 40);
+    const std::string metrics = weir.ask_admin("/metrics").content;
+    for (const std::string& server : {on_tcp.address(), "unix:" + on_unix.path()}) {
+        CHECK(metrics.find("weir_memcached_open{server=\"" + server + "\"} 0\n") != std::string::npos);
+        CHECK(metrics.find("weir_memcached_hits_total{server=\"" + server + "\"} 0\n") == std::string::npos);
+        CHECK(metrics.find("weir_memcached_duration_seconds_count{server=\"" + server + "\"} ") != std::string::npos);
+    }
+    CHECK(metrics.find("weir_cache_requests_total{outcome=\"memcached\"} 40\n") != std::string::npos);
+}
+
 TEST_CASE("weir starts without its memcached", "[end_to_end][memcached]") {
     const refusing_port nobody;
     counting_origin origin;
