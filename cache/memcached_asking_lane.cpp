@@ -51,7 +51,11 @@ bool memcached_asking_lane::add(memcached_item item, std::shared_ptr<memcached_r
 // A server that is not there when weir starts should be told of before anybody asks for it.
 void memcached_asking_lane::begin(std::unique_lock<std::mutex>& lock) {
     lock.unlock();
-    if (!handle_.answers()) peer_->note(memcached_fault::unreachable, handle_.last_error());
+    // A name that takes long to look up counts as a call that does.
+    call_began_.store(clock::now().time_since_epoch().count(), std::memory_order_relaxed);
+    const bool answers = handle_.answers();
+    call_began_.store(0, std::memory_order_relaxed);
+    if (!answers) peer_->note(memcached_fault::unreachable, handle_.last_error());
     lock.lock();
 }
 
