@@ -248,6 +248,8 @@ TEST_CASE("what is stale in memcached is answered at once, and refreshed behind"
     counting_origin origin("Cache-Control: max-age=1, stale-while-revalidate=60\r\n");
     const weir_instance weir(of(origin, tier({&memcached}, patient, "memory: off")));
     CHECK(weir.ask_get("/").content == "answer 1 to /");
+    // It is there a moment after its client has it.
+    CHECK(eventually([&] { return cache_status(weir.ask_get("/")).starts_with("weir; hit;"); }));
     response got;
     bool always_hit = true;
     CHECK(eventually([&] {
