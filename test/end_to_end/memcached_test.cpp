@@ -251,13 +251,15 @@ TEST_CASE("what is stale in memcached is answered at once, and refreshed behind"
     // It is there a moment after its client has it.
     CHECK(eventually([&] { return cache_status(weir.ask_get("/")).starts_with("weir; hit;"); }));
     response got;
-    bool always_hit = true;
+    bool is_shared = true;
     CHECK(eventually([&] {
         got = weir.ask_get("/");
-        always_hit = always_hit && cache_status(got).starts_with("weir; hit;");
+        // Without memory who comes while the refresh runs may join it; nobody makes a fetch of its own.
+        const std::string status = cache_status(got);
+        is_shared = is_shared && (status.starts_with("weir; hit;") || status.find("; collapsed") != std::string::npos);
         return got.content == "answer 2 to /";
     }));
-    CHECK(always_hit);
+    CHECK(is_shared);
 }
 
 TEST_CASE("a personal request gets nothing from memcached that is not public",
