@@ -291,7 +291,7 @@ bool origin::answer(wire& to, const message& asked) {
         return to.send("HTTP/1.1 404 Not Found\r\nCache-Control: no-store\r\nContent-Length: 0\r\n\r\n");
     }
     const asker by = asker_of(asked);
-    if (of->what == kind::sie && site_.fails(*of, by)) {
+    if (site_.fails(*of)) {
         if (mix(mix(by.nonce)) % 3 == 0) return false;
         const rendition failure{*of, site_.version(*of), 500, "all", by.nonce};
         std::string head = "HTTP/1.1 500 Internal Server Error\r\n";
@@ -328,7 +328,7 @@ bool origin::answer_safe(wire& to, const message& asked, const page& of, const a
                            content.substr(part->first, part->last - part->first + 1), true, false);
     }
     return send_answer(to, "HTTP/1.1 " + std::to_string(given.status) + " As Asked\r\n" + fields, given,
-                       std::move(content), method == "GET", site_.fails(of, by));
+                       std::move(content), method == "GET", is_cut(of, by));
 }
 
 // X-Changed lists every page that is another one from now on, with its version.

@@ -131,6 +131,10 @@ unsigned status_of(const page& of, unsigned version, const asker& by) {
     return statuses[mix(of.number, version) % 4];
 }
 
+bool is_cut(const page& of, const asker& by) {
+    return of.what == kind::cut && mix(by.nonce) % 2 == 0;
+}
+
 std::size_t size_of(const page& of, unsigned version) {
     if (of.what == kind::big) return longest - version % 1000;
     const std::uint64_t some = mix(of.number + 1'000'000, version);
@@ -303,8 +307,7 @@ void site::raise_floor(const page& of, unsigned version) {
 }
 
 // For 300 ms of each 1.2 s, but at other times for other pages.
-bool site::fails(const page& of, const asker& by) const {
-    if (of.what == kind::cut) return mix(by.nonce) % 2 == 0;
+bool site::fails(const page& of) const {
     if (of.what != kind::sie) return false;
     const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(clock::now() - start_).count();
     return (static_cast<std::uint64_t>(ms) / 300 + of.number) % 4 == 0;

@@ -108,6 +108,8 @@ struct rendition {
     std::string content() const;
 };
 unsigned status_of(const page& of, unsigned version, const asker& by);
+// Whether its origin breaks the answer off.
+bool is_cut(const page& of, const asker& by);
 std::size_t size_of(const page& of, unsigned version);
 std::string http_date(std::int64_t seconds);
 std::string last_modified_of(unsigned version);
@@ -140,7 +142,8 @@ class site {
     unsigned floor(const page& of);
     void raise_floor(const page& of, unsigned version);
 
-    bool fails(const page& of, const asker& by) const;
+    // Its origin has a 500, or nothing at all, to say now; a moment later perhaps not.
+    bool fails(const page& of) const;
 
   private:
     struct state {
