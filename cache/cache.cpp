@@ -171,7 +171,7 @@ lookup_result cache::lookup(const http::request_head& request, std::string_view 
     const bool has_range = request.fields.has(http::field_id::range);
     const bool lacks =
         result.what == outcome::miss || (result.what == outcome::stale && result.why == forwarded::stale);
-    result.asks_tier = lacks && !keys_.is_uncacheable(key, now);
+    result.asks_tier = lacks && !keys_.is_unstored(key, now);
     if (result.what == outcome::miss && !is_get) {
         result.what = outcome::pass;  // what comes has no content to keep
     } else if (result.what == outcome::miss && has_range && rules->ranges == conf::range_policy::pass) {
@@ -198,6 +198,11 @@ lookup_result cache::judge(std::shared_ptr<const stored_response> response, cons
     result.response.reset();
     if (found.personal && !response->control.is_public) return result;
     if (purges_.judge(*response) == purge_log::verdict::dead) return result;
+    // It knows nothing of what this node did with it before.
+    if (const key_memory::failing known = keys_.find_failing(response->key); known.until > now) {
+        response->use.failures.store(known.failures, std::memory_order_relaxed);
+        response->use.next_refresh_ms.store(to_ms(known.until), std::memory_order_relaxed);
+    }
     result.response = std::move(response);
     judge_found(result, request, rules, now);
     return result;
@@ -227,11 +232,12 @@ void cache::refresh_failed(const stored_response& response, time_point now) {
     const auto pause =
         std::min<milliseconds>(first_backoff * (1 << std::min(failures, most_backoff_doublings)), longest_backoff);
     response.use.next_refresh_ms.store(to_ms(now + pause), std::memory_order_relaxed);
+    keys_.note_failing(response.key, {failures + 1, now + pause});
 }
 
-void cache::note_uncacheable(std::string_view key, time_point now) {
+void cache::note_uncacheable(std::string_view key, time_point now, bool is_stored) {
     const milliseconds memory(uncacheable_memory_ms_.load(std::memory_order_relaxed));
-    if (memory.count() > 0) keys_.note_uncacheable(key, now + memory);
+    if (memory.count() > 0) keys_.note_uncacheable(key, now + memory, is_stored);
 }
 
 bool cache::sweep() {

@@ -75,9 +75,10 @@ class cache {
     void drop(std::string_view key);
     // The request for it was not answered, or with an error: until it has waited a little (1 s, and twice as long each
     // time in a row, up to a minute), nobody asks for it in vain who may use it as it is. Any thread.
-    static void refresh_failed(const stored_response& response, time_point now);
-    // The response to a fill could not be stored: requests for its key do not wait for each other for a while.
-    void note_uncacheable(std::string_view key, time_point now);
+    void refresh_failed(const stored_response& response, time_point now);
+    // The response to a fill could not be stored, or could but is to be validated by each request: those for its key do
+    // not wait for each other for a while.
+    void note_uncacheable(std::string_view key, time_point now, bool is_stored = false);
 
     key_memory& keys() { return keys_; }
     // Drops some of the responses that were purged, in 100 us or so; true while there are more to look at. One thread

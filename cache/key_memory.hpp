@@ -1,7 +1,8 @@
-// What is remembered of keys beside their responses: which proved uncacheable, and how often a key was asked for.
+// What is remembered of keys beside their responses: which proved uncacheable, which could not be refreshed, and how
+// often a key was asked for.
 //
-// Two arrays of slots, one slot a key's hash: a key that meets another's slot takes it over, so what is remembered may
-// be lost, and is then learnt again. Any thread; no lock, no allocation.
+// Three arrays of slots, one slot a key's hash: a key that meets another's slot takes it over, so what is remembered
+// may be lost, and is then learnt again. Any thread; no lock, no allocation.
 #pragma once
 
 #include <atomic>
@@ -18,10 +19,22 @@ class key_memory {
   public:
     key_memory();
 
-    // Requests for `key` need not wait for each other until then.
-    void note_uncacheable(std::string_view key, time_point until);
-    void forget_uncacheable(std::string_view key);
+    // Requests for `key` need not wait for each other until then. `is_stored`: its responses are stored, but each
+    // request has to have them validated.
+    void note_uncacheable(std::string_view key, time_point until, bool is_stored = false);
     bool is_uncacheable(std::string_view key, time_point now) const;
+    // Whether nothing of it is stored, either.
+    bool is_unstored(std::string_view key, time_point now) const;
+    void forget_uncacheable(std::string_view key);
+
+    // Refreshes of `key` that failed in a row, up to 15, and until when it is left alone.
+    struct failing {
+        unsigned failures = 0;
+        time_point until{};
+    };
+    void note_failing(std::string_view key, const failing& what);
+    failing find_failing(std::string_view key) const;
+    void forget_failing(std::string_view key);
 
     // How often this was called for `key` so far, this time included; stops counting at 255.
     unsigned count_use(std::string_view key);
@@ -31,13 +44,15 @@ class key_memory {
     static constexpr std::size_t slot_count = 32 * 1024;
     struct place {
         std::size_t slot;
-        std::uint64_t tag;  // the upper half of the hash, in place
+        std::uint64_t tag;  // the upper bits of the hash, in place
     };
     place find(std::string_view key) const;
 
     std::uint64_t seed_;
-    std::unique_ptr<std::atomic<std::uint64_t>[]> uncacheable_;  // tag, and seconds since the epoch
-    std::unique_ptr<std::atomic<std::uint64_t>[]> uses_;         // tag, and a count
+    using slots = std::unique_ptr<std::atomic<std::uint64_t>[]>;
+    slots uncacheable_;  // tag, whether it is stored, and seconds since the epoch
+    slots failing_;      // tag, failures, and seconds since the epoch
+    slots uses_;         // tag, and a count
 };
 
 }  // namespace weir::cache

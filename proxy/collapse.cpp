@@ -84,7 +84,8 @@ bool fill::goes_on_without_client() {
 }
 
 collapse::place collapse::join(std::string_view key, const cache::request_view& request,
-                               const cache::stored_response* sibling) {
+                               const cache::stored_response* sibling,
+                               std::shared_ptr<const cache::stored_response> refreshed) {
     shard& s = shard_of(key);
     const std::lock_guard lock(s.mutex);
     const auto found = s.fills.find(key);
@@ -99,6 +100,7 @@ collapse::place collapse::join(std::string_view key, const cache::request_view& 
     }
     auto led = std::make_shared<fill>();
     if (sibling) led->vary_ = cache::vary_of(sibling->vary, request);
+    led->view_.response = std::move(refreshed);
     if (found != s.fills.end()) {
         found->second.push_back(led);
     } else {

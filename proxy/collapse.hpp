@@ -31,7 +31,7 @@ namespace weir::proxy {
 class fill {
   public:
     enum class stage : std::uint8_t {
-        asking,      // nothing is known yet
+        asking,      // nothing is known yet; `response`: what is being refreshed, which may answer meanwhile
         arriving,    // `response` is its head, `content` grows, or is whole already
         validated,   // `response` is whole, and an endpoint has just said that it is right
         not_shared,  // what came is for the leader alone
@@ -87,8 +87,10 @@ class collapse {
         std::shared_ptr<proxy::fill> fill;  // null: too many already
         bool leads = false;  // the caller fetches, and tells the fill; it leaves when others may no longer join
     };
-    // `sibling`: a response of this key that the request does not select, where one is known.
-    place join(std::string_view key, const cache::request_view& request, const cache::stored_response* sibling);
+    // `sibling`: a response of this key that the request does not select, where one is known. `refreshed`: the stale
+    // response that the caller is to refresh, behind its client's back; null where that is not so.
+    place join(std::string_view key, const cache::request_view& request, const cache::stored_response* sibling,
+               std::shared_ptr<const cache::stored_response> refreshed = nullptr);
     void leave(std::string_view key, const std::shared_ptr<proxy::fill>& led);
 
   private:

@@ -103,7 +103,7 @@ awaitable<void> exchange::run_phases() {
     }
     if (why == cause::none) learn_from_response();
     if (has_stale() && why != cause::none && !blames_client(why))
-        cache::cache::refresh_failed(*in_.found.response, wall_now());
+        worker_.cache().refresh_failed(*in_.found.response, wall_now());
     tell_followers(why);
     if (fails_softly(why)) {
         co_await answer_stale(why, why == cause::none ? response_.status : 0);

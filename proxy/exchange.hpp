@@ -149,6 +149,7 @@ class exchange final : http::wakeable {
     bool validates() const;
     void count_use();
     awaitable<bool> follow();
+    awaitable<bool> answer_from_refresh(const fill& of);
     awaitable<void> wait_for_outcome(fill& of, steady::time_point limit);
     awaitable<bool> follow_without_response(const fill::view& got);
     awaitable<bool> answer_as_follower(fill::view got);

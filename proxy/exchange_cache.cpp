@@ -63,9 +63,10 @@ void exchange::count_use() {
 awaitable<bool> exchange::follow() {
     const steady::time_point limit = collapse_limit();
     const conf::route_cache_settings& rules = *in_.route.settings->cache;
+    const std::shared_ptr<const cache::stored_response> refreshed = in_.found.refreshes ? in_.found.response : nullptr;
     std::shared_ptr<const cache::stored_response> sibling = in_.found.sibling;
     for (unsigned round = 0; round < max_rounds; ++round) {
-        collapse::place place = worker_.collapse().join(in_.cache_key, view(), sibling.get());
+        collapse::place place = worker_.collapse().join(in_.cache_key, view(), sibling.get(), refreshed);
         if (!place.fill) co_return false;
         if (place.leads) {
             fill_ = std::move(place.fill);
@@ -76,6 +77,7 @@ awaitable<bool> exchange::follow() {
         const finally gone([this, &place] { place.fill->unfollow(more_); });
         // Somebody refreshes it already.
         if (in_.found.refreshes) co_return true;
+        if (co_await answer_from_refresh(*place.fill)) co_return true;
         co_await wait_for_outcome(*place.fill, limit);
         if (departed_) {
             co_await refuse(cause::client_left);
@@ -97,6 +99,19 @@ awaitable<bool> exchange::follow() {
         }
     }
     co_return false;
+}
+
+// Whoever refreshes a response has it at hand, where memory has not (any more).
+awaitable<bool> exchange::answer_from_refresh(const fill& of) {
+    const fill::view now = of.look();
+    if (now.now != fill::stage::asking || !now.response || !cache::selects(now.response->vary, view())) co_return false;
+    const cache::lookup_result judged =
+        worker_.cache().judge(now.response, in_.request, *in_.route.settings->cache, in_.found, wall_now());
+    if (judged.what != cache::outcome::stale_usable) co_return false;
+    report_.cache = cache_metric::stale;
+    report_.cache_detail = judged.detail;
+    co_await answer_stored(judged.response, {.hit = true, .detail = judged.detail});
+    co_return true;
 }
 
 awaitable<void> exchange::wait_for_outcome(fill& of, steady::time_point limit) {
@@ -170,7 +185,7 @@ void exchange::tell_followers(cause why) {
             fill_->validate(validated_, 304);
         } else {
             fill_->keep_to_itself(304);
-            worker_.cache().note_uncacheable(in_.cache_key, response_time_);
+            worker_.cache().note_uncacheable(in_.cache_key, response_time_, keeps_);
         }
     } else if (storable_ && storable_.fresh) {
         fill_->arrive(arriving_, content_, known_length());
@@ -178,7 +193,7 @@ void exchange::tell_followers(cause why) {
     } else {
         fill_->keep_to_itself(response_.status);
         // Everybody validates it: to wait for each other would only make that longer.
-        if (storable_) worker_.cache().note_uncacheable(in_.cache_key, response_time_);
+        if (storable_) worker_.cache().note_uncacheable(in_.cache_key, response_time_, keeps_);
     }
     leave_fill();
 }
@@ -230,6 +245,7 @@ void exchange::store_response() {
 
 // In memory, and where there is memcached, for all nodes.
 void exchange::keep(std::shared_ptr<const cache::stored_response> response) {
+    worker_.cache().keys().forget_failing(response->key);
     worker_.cache().store(response);
     if (in_.config->tier) in_.config->tier->store(std::move(response), in_.route.settings->cache->stale);
 }
@@ -300,7 +316,7 @@ void exchange::learn_from_response() {
     if (!has_stale() || validated_) return;
     const cache::stored_response& stored = *in_.found.response;
     if (cache::counts_as_error(response_.status)) {
-        cache::cache::refresh_failed(stored, response_time_);
+        worker_.cache().refresh_failed(stored, response_time_);
     } else if (in_.request.method == http::verb::head) {
         const auto verdict = cache::judge_head(stored, response_, in_.route.settings->response_headers);
         if (verdict == cache::head_verdict::freshen) freshen();

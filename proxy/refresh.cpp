@@ -111,7 +111,7 @@ void begin_refresh(worker& on, const refresh_source& source, std::shared_ptr<con
     try {
         begin(on, source, std::move(config), via, found);
     } catch (const std::bad_alloc&) {
-        cache::cache::refresh_failed(*found.response, coarse_wall_now());
+        on.cache().refresh_failed(*found.response, coarse_wall_now());
     }
 }
 

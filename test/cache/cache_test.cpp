@@ -108,10 +108,10 @@ TEST_CASE("of those that find it stale but usable one refreshes it", "[cache][lo
     CHECK(second.what == outcome::stale_usable);
     CHECK_FALSE(second.refreshes);
     // It failed: the next tries after a second, the one after that after two.
-    cache::refresh_failed(*first.response, at(62s));
+    c.refresh_failed(*first.response, at(62s));
     CHECK_FALSE(c.lookup(asked.head(), key, &rules, at(62'999ms)).refreshes);
     CHECK(c.lookup(asked.head(), key, &rules, at(63s)).refreshes);
-    cache::refresh_failed(*first.response, at(63s));
+    c.refresh_failed(*first.response, at(63s));
     CHECK_FALSE(c.lookup(asked.head(), key, &rules, at(64'999ms)).refreshes);
     CHECK(c.lookup(asked.head(), key, &rules, at(65s)).refreshes);
     // Beyond the window somebody has to wait.
@@ -125,12 +125,50 @@ TEST_CASE("while endpoints fail, a stale response that may stand in is not asked
     const test::request asked;
     const auto found = c.lookup(asked.head(), key, &rules, at(61s));
     CHECK(found.what == outcome::stale);
-    cache::refresh_failed(*found.response, at(61s));
+    c.refresh_failed(*found.response, at(61s));
     const auto again = c.lookup(asked.head(), key, &rules, at(61'500ms));
     CHECK(again.what == outcome::stale_usable);
     CHECK(again.detail == "stale-if-error");
     CHECK_FALSE(again.refreshes);
     CHECK(c.lookup(asked.head(), key, &rules, at(62s)).what == outcome::stale);
+}
+
+TEST_CASE("a response from memcached is left alone for as long as the one before it", "[cache][judge][rfc5861-3]") {
+    conf::cache_settings without_memory;
+    without_memory.memory_bytes.reset();
+    without_memory.memcached.emplace();
+    cache c{without_memory};
+    const test::request asked;
+    const auto fetched = [] {
+        return make_stored(
+            {.response_fields = "Cache-Control: max-age=60, stale-while-revalidate=30", .freshness_lifetime = 60s});
+    };
+    const auto judged = [&](std::chrono::milliseconds now) {
+        const auto found = c.lookup(asked.head(), key, &rules, at(now));
+        CHECK(found.what == outcome::miss);
+        return c.judge(fetched(), asked.head(), rules, found, at(now));
+    };
+    CHECK(judged(61s).refreshes);
+    c.refresh_failed(*judged(61s).response, at(61s));
+    CHECK_FALSE(judged(61'999ms).refreshes);
+    CHECK(judged(61'999ms).what == outcome::stale_usable);
+    CHECK(judged(62s).refreshes);
+    c.refresh_failed(*judged(61'999ms).response, at(62s));  // the second in a row
+    CHECK_FALSE(judged(63'999ms).refreshes);
+    c.keys().forget_failing(key);
+    CHECK(judged(63s).refreshes);
+}
+
+TEST_CASE("what everybody has validated is looked for in memcached all the same", "[cache][lookup]") {
+    cache c{conf::cache_settings{}};
+    const test::request asked;
+    c.note_uncacheable(key, at(0s), true);
+    const auto validated = c.lookup(asked.head(), key, &rules, at(1s));
+    CHECK(validated.what == outcome::pass);
+    CHECK(validated.asks_tier);
+    CHECK_FALSE(validated.may_collapse);
+    c.note_uncacheable(key, at(0s));
+    CHECK_FALSE(c.lookup(asked.head(), key, &rules, at(1s)).asks_tier);
 }
 
 TEST_CASE("a soft purge has a fresh response used once more, and refreshed", "[cache][lookup][purge]") {
@@ -167,7 +205,7 @@ TEST_CASE("what is doubted is validated first, and stands in only for errors", "
     const test::request lenient_client("Cache-Control: max-stale=1000");
     CHECK(c.lookup(lenient_client.head(), key, &lenient, at(1s)).what == outcome::stale);
 
-    cache::refresh_failed(*stored, at(1s));
+    c.refresh_failed(*stored, at(1s));
     const auto meanwhile = c.lookup(asked.head(), key, &lenient, at(1'500ms));
     CHECK(meanwhile.what == outcome::stale_usable);
     CHECK(meanwhile.detail == "stale-if-error");

@@ -24,6 +24,31 @@ TEST_CASE("a key is remembered as uncacheable for a while", "[cache][key_memory]
     CHECK_FALSE(keys.is_uncacheable("http://a/", at(0s)));
 }
 
+TEST_CASE("a key that is stored, but not shared, is told from one that is not", "[cache][key_memory]") {
+    key_memory keys;
+    keys.note_uncacheable("http://a/", at(60s), true);
+    CHECK(keys.is_uncacheable("http://a/", at(59s)));
+    CHECK_FALSE(keys.is_unstored("http://a/", at(59s)));
+    keys.note_uncacheable("http://a/", at(60s));
+    CHECK(keys.is_unstored("http://a/", at(59s)));
+    CHECK_FALSE(keys.is_unstored("http://a/", at(60s)));
+}
+
+TEST_CASE("a key that cannot be refreshed is remembered with its failures", "[cache][key_memory]") {
+    key_memory keys;
+    CHECK(keys.find_failing("http://a/").failures == 0);
+    keys.note_failing("http://a/", {3, at(60s)});
+    CHECK(keys.find_failing("http://a/").failures == 3);
+    CHECK(keys.find_failing("http://a/").until == at(60s));
+    CHECK(keys.find_failing("http://b/").failures == 0);
+    keys.note_failing("http://a/", {100, at(90s)});
+    CHECK(keys.find_failing("http://a/").failures == 15);
+    keys.forget_failing("http://b/");
+    CHECK(keys.find_failing("http://a/").until == at(90s));
+    keys.forget_failing("http://a/");
+    CHECK(keys.find_failing("http://a/").failures == 0);
+}
+
 TEST_CASE("uses of a key are counted, up to 255", "[cache][key_memory][min_uses]") {
     key_memory keys;
     CHECK(keys.uses("http://a/") == 0);

@@ -31,6 +31,18 @@ TEST_CASE("the first who joins leads, the others follow until it leaves", "[prox
     CHECK(table.join(key, {asked.fields()}, nullptr).leads);
 }
 
+TEST_CASE("who joins a refresh sees what it is of until it has an outcome", "[proxy][collapse][rfc5861-3]") {
+    collapse table;
+    const test::request asked;
+    const std::shared_ptr<const cache::stored_response> stale = test::make_stored({});
+    CHECK(table.join(key, {asked.fields()}, nullptr, stale).leads);
+    const auto place = table.join(key, {asked.fields()}, nullptr);
+    CHECK(place.fill->look().now == fill::stage::asking);
+    CHECK(place.fill->look().response == stale);
+    place.fill->keep_to_itself(200);
+    CHECK(place.fill->look().response == nullptr);
+}
+
 TEST_CASE("who waits is woken once, by whatever comes of it", "[proxy][collapse]") {
     http::memory_budget budget(1 << 20);
     fill f;
