@@ -23,8 +23,14 @@ enum class outcome : std::uint8_t {
     stale_usable,  // answer with `response` too (RFC 5861); `refreshes` says whether to ask an endpoint behind it
     stale,         // `response` is to be validated
     miss,          // nothing is there; the response may be stored
-    pass           // forward the request as it is
+    pass,          // forward the request as it is
+    page           // answer with `response`, which the application itself stored; not of lookup()
 };
+
+// Whether there is a response that answers as it is.
+constexpr bool has_answer(outcome what) {
+    return what == outcome::fresh || what == outcome::stale_usable || what == outcome::page;
+}
 
 // Why a request was forwarded (RFC 9211 section 2.2).
 enum class forwarded : std::uint8_t { none, bypass, method, uri_miss, vary_miss, request, stale };
@@ -34,7 +40,7 @@ struct lookup_result {
     outcome what = outcome::pass;
     forwarded why = forwarded::none;
     std::string_view detail{};                          // more of the reason, a word; static
-    std::shared_ptr<const stored_response> response{};  // of fresh, stale_usable and stale
+    std::shared_ptr<const stored_response> response{};  // of fresh, stale_usable, stale and page
     // Of a miss: one of the same key that the request does not select, where there is one.
     std::shared_ptr<const stored_response> sibling{};
     std::chrono::seconds age{0};    // of `response`: its current age

@@ -13,6 +13,7 @@
 #include "proxy/http/framing.hpp"
 #include "proxy/http/target.hpp"
 #include "proxy/log.hpp"
+#include "proxy/page_wait.hpp"
 #include "proxy/purge_request.hpp"
 #include "proxy/refresh.hpp"
 #include "proxy/wall_time.hpp"
@@ -46,6 +47,7 @@ client_connection::client_connection(worker& on, const accepted_socket& socket)
     : worker_(on), stream_(on.context(), on.deadlines()), peer_(socket.address) {}
 
 client_connection::~client_connection() {
+    if (context_ && context_->page) context_->page->give_up();
     if (context_) worker_.give_back(std::move(context_));
 }
 
@@ -72,8 +74,9 @@ void client_connection::drain() {
     if (driver_ == driver::waiting && !context_ && stream_.is_quiet()) stream_.close();
 }
 
-// Idle for too long, or the head did not come in time.
+// Idle for too long, or the head or memcached's answer did not come in time.
 void client_connection::late() noexcept {
+    if (context_ && context_->page) return on_page();
     if (reading_head_ && context_) {
         try {
             refuse_late_head();
@@ -127,6 +130,17 @@ void client_connection::process() {
     }
     driver_ = driver::coroutine;
     asio::post(worker_.context(), [this] { guarded([this] { process(); }); });
+}
+
+// A page was asked for.
+void client_connection::on_page() {
+    guarded([this] { proceed(answer_with_page()); });
+}
+
+// After a request that did not end in process().
+void client_connection::proceed(step what) {
+    if (what == step::read_more) wait();
+    if (what == step::next_request) process();
 }
 
 client_connection::step client_connection::next_request() {
@@ -220,26 +234,37 @@ client_connection::step client_connection::handle_request() {
     cache::make_key(from.scheme, c.host, c.head.target, rules ? rules->key : whole_target, c.head.fields, c.key);
     if (rules) append_sent_host(from.scheme, c);
     cache::lookup_result found = worker_.cache().lookup(c.head, c.key, rules, coarse_wall_now());
-    const bool usable = found.what == cache::outcome::fresh || found.what == cache::outcome::stale_usable;
     if (found.refreshes) {
         const refresh_source source{.head = c.head, .from = from, .host = c.host, .path = c.path, .cache_key = c.key};
         begin_refresh(worker_, source, worker_.current(), *via, found);
     }
-    if (usable && !via->asks_for_pages && !c.head.fields.has(http::field_id::range)) return answer_hit(*via, found);
-    const bool reads = c.head.method == http::verb::get || c.head.method == http::verb::head;
-    const bool asks_tier = config.tier && found.asks_tier;
-    if (!usable && rules && reads && !asks_tier && cache::only_if_cached(c.head.fields))
-        return refuse(cause::only_if_cached,
-                      rules->cache_status ? "Cache-Status: weir; detail=only-if-cached\r\n" : "");
-    return start_exchange(*via, std::move(found));
+    if (via->asks_for_pages && ask_for_page(from.scheme, *via, found)) return step::handed_over;
+    return answer(worker_.current(), *via, std::move(found), {});
+}
+
+// `waited`: for memcached.
+client_connection::step client_connection::answer(const std::shared_ptr<const snapshot>& config, const route& via,
+                                                  cache::lookup_result found, std::chrono::milliseconds waited) {
+    const http::request_head& head = context_->head;
+    if (has_answer(found.what)) {
+        if (!head.fields.has(http::field_id::range)) return answer_hit(via, found);
+        return start_exchange(config, via, std::move(found), waited);
+    }
+    const bool reads = head.method == http::verb::get || head.method == http::verb::head;
+    const bool asks_tier = config->tier && found.asks_tier;
+    if (via.caches && reads && !asks_tier && cache::only_if_cached(head.fields)) {
+        const bool says_so = via.settings->cache->cache_status;
+        return refuse(cause::only_if_cached, says_so ? "Cache-Status: weir; detail=only-if-cached\r\n" : "");
+    }
+    return start_exchange(config, via, std::move(found), waited);
 }
 
 // The path that must be quick: no coroutine, no allocation, one gathered write. What the kernel does not take at once
 // is finished by a coroutine.
 client_connection::step client_connection::answer_hit(const route& via, const cache::lookup_result& found) {
     keep_alive_ = keep_alive_ && content_.at_end() && !worker_.draining();
-    const bool is_fresh = found.what == cache::outcome::fresh;
-    const bool cache_status = via.settings->cache->cache_status;
+    const auto& rules = via.settings->cache;
+    const bool cache_status = rules && rules->cache_status;
     hit_response hit(context_->head, found, cache_status, keep_alive_, coarse_wall_now(), context_->out);
 
     context_->buffer.consume(context_->head.size);
@@ -248,7 +273,7 @@ client_connection::step client_connection::answer_hit(const route& via, const ca
                            .why = cause::none,
                            .endpoint = nullptr,
                            .upstream_duration = std::nullopt,
-                           .cache = is_fresh ? cache_metric::hit : cache_metric::stale,
+                           .cache = metric_of(found.what, via.caches),
                            .cache_detail = found.detail};
     if (written.status == io_status::error) {
         report.why = cause::client_left;
@@ -302,21 +327,24 @@ awaitable<void> client_connection::finish_hit(std::shared_ptr<const cache::store
     if (!response_ended_) abort();
 }
 
-client_connection::step client_connection::start_exchange(const route& via, cache::lookup_result found) {
+client_connection::step client_connection::start_exchange(const std::shared_ptr<const snapshot>& config,
+                                                          const route& via, cache::lookup_result found,
+                                                          std::chrono::milliseconds waited) {
     request_context& c = *context_;
     // The head stays where it is while content and pipelined requests come and go behind it.
     c.buffer.compact(c.head.size + room_behind_head);
     c.head.rebase(c.buffer.start());
     c.buffer.keep(c.head.size);
     driver_ = driver::coroutine;
-    worker_.tasks().spawn(serve(via, std::move(found)), [this] {
+    worker_.tasks().spawn(serve(config, via, std::move(found), waited), [this] {
         worker_.metrics().connections_active.add(-1);
         guarded([this] { after_response(); });
     });
     return step::handed_over;
 }
 
-awaitable<void> client_connection::serve(const route& via, cache::lookup_result found) {
+awaitable<void> client_connection::serve(std::shared_ptr<const snapshot> config, const route& via,
+                                         cache::lookup_result found, std::chrono::milliseconds waited) {
     worker_.metrics().connections_active.add(1);
     request_context& c = *context_;
     http::forwarded_client from = resolve_client();
@@ -325,14 +353,15 @@ awaitable<void> client_connection::serve(const route& via, cache::lookup_result 
     if (c.request_id.empty()) worker_.write_request_id(c.request_id);
     const auto run = std::make_unique<exchange>(worker_, exchange::inputs{.client = *this,
                                                                           .request = c.head,
-                                                                          .config = worker_.current(),
+                                                                          .config = std::move(config),
                                                                           .route = via,
                                                                           .from = from,
                                                                           .path = c.path,
                                                                           .request_id = c.request_id,
                                                                           .cache_key = c.key,
                                                                           .found = std::move(found),
-                                                                          .received = coarse_wall_now()});
+                                                                          .received = coarse_wall_now(),
+                                                                          .waited = waited});
     co_await run->run();
     record(run->report(), &via);
     if (run->report().tunnelled) response_ended_ = false;

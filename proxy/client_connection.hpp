@@ -1,10 +1,10 @@
 // One client over HTTP/1: the keep-alive loop. A small callback state machine, because every idle connection lives in
 // it: wait until readable, borrow a context, read, parse, answer a fresh hit at once with one gathered write, give the
-// context back. Whatever else a request needs is an exchange, a coroutine that drives this connection until its
-// response has ended.
+// context back. A page of memcached costs one wait more. Whatever else a request needs is an exchange, a coroutine that
+// drives this connection until its response has ended.
 //
-// Exactly one thing drives a connection at a time: the wait for a request, or one coroutine. Who drives it alone may
-// destroy it.
+// Exactly one thing drives a connection at a time: the wait for a request or for a page, or one coroutine. Who drives
+// it alone may destroy it.
 #pragma once
 
 #include <boost/intrusive/list_hook.hpp>
@@ -23,6 +23,7 @@
 
 namespace weir::proxy {
 
+class page_wait;
 class worker;
 
 struct connection_tag;
@@ -60,6 +61,8 @@ class client_connection final : public exchange_client, public connection_hook, 
     enum class step : std::uint8_t { read_more, next_request, handed_over };
     enum class body_framing : std::uint8_t { none, length, chunked, until_close };
 
+    friend class page_wait;
+
     void late() noexcept override;
     // Runs a part of the loop, and ends this connection, no other, where it has no memory.
     template <class Part>
@@ -67,19 +70,27 @@ class client_connection final : public exchange_client, public connection_hook, 
     void wait();
     void on_readable(boost::system::error_code error);
     void process();
+    void proceed(step what);
     step next_request();
     step await_head();
     step become_idle();
     step handle_request();
+    step answer(const std::shared_ptr<const snapshot>& config, const route& via, cache::lookup_result found,
+                std::chrono::milliseconds waited);
     step answer_hit(const route& via, const cache::lookup_result& found);
-    step start_exchange(const route& via, cache::lookup_result found);
+    step start_exchange(const std::shared_ptr<const snapshot>& config, const route& via, cache::lookup_result found,
+                        std::chrono::milliseconds waited);
+    bool ask_for_page(std::string_view scheme, const route& via, cache::lookup_result& found);
+    step answer_with_page();
+    void on_page();
     step answer_purge(const boost::asio::ip::address& client);
     step refuse(cause why, std::string_view fields = {});
     step end_with(std::string response, unsigned status, cause why);
     void refuse_late_head();
     std::string compose_refusal(unsigned status, cause why, std::string_view fields);
 
-    awaitable<void> serve(const route& via, cache::lookup_result found);
+    awaitable<void> serve(std::shared_ptr<const snapshot> config, const route& via, cache::lookup_result found,
+                          std::chrono::milliseconds waited);
     awaitable<void> finish_hit(std::shared_ptr<const cache::stored_response> response, std::string head,
                                std::size_t skip, bool with_content);
     awaitable<void> send_own(std::string response);

@@ -14,22 +14,6 @@ namespace weir::proxy {
 
 namespace {
 
-cache_metric metric_of(cache::outcome what, bool caches) {
-    switch (what) {
-        case cache::outcome::fresh:
-            return cache_metric::hit;
-        case cache::outcome::stale_usable:
-            return cache_metric::stale;
-        case cache::outcome::stale:
-            return cache_metric::expired;
-        case cache::outcome::miss:
-            return cache_metric::miss;
-        case cache::outcome::pass:
-            break;
-    }
-    return caches ? cache_metric::pass : cache_metric::off;
-}
-
 // Takes the lines that a 304 does not carry out of those of a 200.
 void keep_not_modified_fields(std::string& lines) {
     for (std::size_t at = 0; at < lines.size();) {
@@ -46,6 +30,24 @@ void keep_not_modified_fields(std::string& lines) {
 
 }  // namespace
 
+cache_metric metric_of(cache::outcome what, bool caches) {
+    switch (what) {
+        case cache::outcome::fresh:
+            return cache_metric::hit;
+        case cache::outcome::stale_usable:
+            return cache_metric::stale;
+        case cache::outcome::stale:
+            return cache_metric::expired;
+        case cache::outcome::miss:
+            return cache_metric::miss;
+        case cache::outcome::page:
+            return cache_metric::page;
+        case cache::outcome::pass:
+            break;
+    }
+    return caches ? cache_metric::pass : cache_metric::off;
+}
+
 exchange::exchange(worker& on, inputs in)
     : worker_(on),
       in_(std::move(in)),
@@ -56,7 +58,8 @@ exchange::exchange(worker& on, inputs in)
       pull_ended_(on.context(), on.inbox()),
       more_(on.context(), on.inbox()) {
     facts_.idempotent = idempotent();
-    if (in_.config->tier) tier_budget_ = in_.config->tier->settings().timeout;
+    if (in_.config->tier)
+        tier_budget_ = std::max(in_.config->tier->settings().timeout - in_.waited, std::chrono::milliseconds(0));
     out_.reserve(1024);
     response_.fields.reserve(24);
     report_.cache = metric_of(in_.found.what, in_.route.caches);
@@ -84,8 +87,7 @@ awaitable<void> exchange::run() {
 }
 
 awaitable<void> exchange::run_phases() {
-    if (co_await answer_from_page()) co_return;
-    if (in_.found.what == cache::outcome::fresh || in_.found.what == cache::outcome::stale_usable) {
+    if (has_answer(in_.found.what)) {
         co_await answer_stored(in_.found.response, {.hit = true, .detail = in_.found.detail});
         co_return;
     }

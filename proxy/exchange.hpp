@@ -81,6 +81,9 @@ class exchange_client {
     ~exchange_client() = default;
 };
 
+// What counts for a lookup, until more is known. `caches`: the route does.
+cache_metric metric_of(cache::outcome what, bool caches);
+
 // For the log and the counters.
 struct exchange_report {
     unsigned status = 0;  // sent to the client; 0 when it left before
@@ -106,6 +109,7 @@ class exchange final : http::wakeable {
         std::string_view cache_key;
         cache::lookup_result found;
         wall_time received;
+        std::chrono::milliseconds waited{0};  // for memcached so far
     };
     exchange(worker& on, inputs in);
 
@@ -177,13 +181,11 @@ class exchange final : http::wakeable {
     cache_status forwarded_status() const;
 
     // Memcached: exchange_tier.cpp.
-    awaitable<bool> answer_from_page();
     awaitable<bool> answer_from_tier();
     awaitable<bool> answer_found(std::shared_ptr<cache::stored_response> response);
     awaitable<cache::tier_value> ask_tier();
     awaitable<bool> is_another_fetching();
     awaitable<void> wait_for(std::shared_ptr<cache::tier_lookup> asked);
-    bool may_ask_for_page() const;
     bool may_take_fill_lock() const;
     steady::time_point collapse_limit();
     void release_fill_lock();

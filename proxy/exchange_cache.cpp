@@ -412,7 +412,7 @@ awaitable<void> exchange::answer_stored(std::shared_ptr<const cache::stored_resp
     worker_.write_request_id(boundary);
     stored_answer a = compose_answer(in_.request, *stored, stored->content_bytes, now, boundary);
     const std::chrono::seconds age = cache::current_age(*stored, now);
-    if (report_.cache != cache_metric::page) {
+    if (in_.found.what != cache::outcome::page) {
         http::append_field("Age", static_cast<std::uint64_t>(age.count()), a.fields);
         status.ttl = stored->freshness_lifetime - age;
     }

@@ -1,30 +1,16 @@
-// What an exchange has to do with memcached: pages that the application itself stored, responses that another node (or
-// this one, before it was started anew) has fetched, and the one fetch for all nodes.
+// What an exchange has to do with memcached: responses that another node (or this one, before it was started anew) has
+// fetched, and the one fetch for all nodes.
 #include <algorithm>
 
-#include "cache/conditional.hpp"
-#include "cache/cookies.hpp"
-#include "cache/gzip.hpp"
-#include "cache/media_type.hpp"
-#include "cache/memcached_page.hpp"
 #include "cache/memcached_tier.hpp"
-#include "cache/personal.hpp"
-#include "cache/storability.hpp"
 #include "proxy/exchange.hpp"
 #include "proxy/finally.hpp"
-#include "proxy/page_key.hpp"
 #include "proxy/refresh.hpp"
 #include "proxy/worker.hpp"
 
 namespace weir::proxy {
 
 namespace {
-
-// The fields of a page whose words are its tags.
-std::span<const std::string> page_tag_fields(const conf::route_settings& route) {
-    static const std::vector<std::string> usual = conf::route_cache_settings{}.tag_fields;
-    return route.cache ? route.cache->tag_fields : usual;
-}
 
 // How often who waits for the fetch of another node looks for its response: soon at first, as most are quick.
 constexpr std::chrono::milliseconds first_pause{10};
@@ -155,46 +141,6 @@ awaitable<bool> exchange::answer_found(std::shared_ptr<cache::stored_response> r
     report_.cache = cache_metric::memcached;
     report_.cache_detail = "memcached";
     co_await answer_stored(judged.response, {.hit = true, .detail = "memcached"});
-    co_return true;
-}
-
-// Only what any page may answer; and what the route's cache has to keep out of stays out of pages, too.
-bool exchange::may_ask_for_page() const {
-    const http::request_head& request = in_.request;
-    if (!in_.route.asks_for_pages || request.upgrade_websocket) return false;
-    if (!cache::may_use_cache(request) || cache::must_forward(request.fields)) return false;
-    const std::optional<conf::route_cache_settings>& rules = in_.route.settings->cache;
-    if (!rules) return true;
-    if (cache::bypasses(request.fields, rules->bypass)) return false;
-    if (cache::has_any_cookie(request.fields, rules->session_cookies)) return false;
-    return rules->client_directives == conf::directives_policy::ignore ||
-           !cache::request_control(request.fields).no_cache;
-}
-
-// What the application put there itself, asked for before anything else.
-awaitable<bool> exchange::answer_from_page() {
-    if (!may_ask_for_page()) co_return false;
-    const std::optional<conf::page_settings>& pages = in_.route.settings->memcached_pages;
-    cache::memcached_tier& tier = *in_.config->tier;
-    const std::optional<std::string> key = page_key(*pages, in_.from.scheme, in_.from.host, in_.request.target);
-    const std::shared_ptr<cache::raw_lookup> asked = key ? tier.find_page(*key) : nullptr;
-    if (!asked) co_return false;
-    co_await wait_for(asked);
-    const cache::memcached_value got = asked->take();
-    if (got.what != cache::memcached_value::outcome::found) co_return false;
-    cache::memcached_page page =
-        cache::read_page({.bytes = got.bytes,
-                          .flags = got.flags,
-                          .content_type = pages->content_type ? *pages->content_type : cache::media_type_of(in_.path),
-                          .cache_key = in_.cache_key,
-                          .takes_gzip = cache::takes_gzip(in_.request.fields),
-                          .now = wall_now(),
-                          .tag_fields = page_tag_fields(*in_.route.settings),
-                          .field_rules = in_.route.settings->response_headers});
-    if (!page.response || (page.position && !tier.is_alive(*page.response, *page.position))) co_return false;
-    report_.cache = cache_metric::page;
-    report_.cache_detail = {};
-    co_await answer_stored(std::move(page.response), {.hit = true, .detail = "memcached-page"});
     co_return true;
 }
 

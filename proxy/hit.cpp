@@ -39,22 +39,31 @@ void hit_response::write_tail(const http::request_head& request, const cache::lo
         out += bytes.size();
     };
     const auto number = [&out](std::int64_t value) { out = std::to_chars(out, out + 20, value).ptr; };
-    text("Age: ");
-    number(found.age.count());
+    // What the application stored itself has no age: that it is there makes it usable.
+    const bool ages = found.what != cache::outcome::page;
+    if (ages) {
+        text("Age: ");
+        number(found.age.count());
+        text("\r\n");
+    }
     if (cache_status) {
-        text("\r\nCache-Status: weir; hit; ttl=");
-        number(found.ttl.count());
+        text("Cache-Status: weir; hit");
+        if (ages) {
+            text("; ttl=");
+            number(found.ttl.count());
+        }
         if (!found.detail.empty()) {
             text("; detail=");
             text(found.detail);
         }
+        text("\r\n");
     }
     if (!keep_alive) {
-        text("\r\nConnection: close");
+        text("Connection: close\r\n");
     } else if (request.version == 10) {
-        text("\r\nConnection: keep-alive");
+        text("Connection: keep-alive\r\n");
     }
-    text("\r\n\r\n");
+    text("\r\n");
     tail_size_ = static_cast<std::size_t>(out - tail_.data());
 }
 

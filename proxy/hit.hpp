@@ -1,5 +1,5 @@
-// The response to a hit, fresh or stale but usable: what was serialised when it was stored, and the few lines that
-// differ each time. Allocates nothing but what a reused string may grow by for a 304.
+// The response to a hit, fresh, stale but usable, or a page of the application's: what was serialised when it was
+// stored, and the few lines that differ each time. Allocates nothing but what a reused string may grow by for a 304.
 #pragma once
 
 #include <array>
