@@ -56,6 +56,19 @@ const std::string get = "GET / HTTP/1.1\r\nHost: x\r\n";
 
 }  // namespace
 
+TEST_CASE("a page of the application's has no age", "[proxy][hit][pages]") {
+    const auto found = [] {
+        return cache::lookup_result{
+            .what = cache::outcome::page, .detail = "memcached-page", .response = page("ETag: \"1\"")};
+    };
+    const answer a = answer_to(get + "\r\n", found());
+    CHECK(a.status == 200);
+    CHECK(a.text.find("Age:") == std::string::npos);
+    CHECK(a.text.ends_with("\r\nCache-Status: weir; hit; detail=memcached-page\r\n\r\nhello"));
+    CHECK(answer_to(get + "\r\n", found(), false).text.find("Cache-Status") == std::string::npos);
+    CHECK(answer_to(get + "If-None-Match: \"1\"\r\n\r\n", found()).status == 304);
+}
+
 TEST_CASE("a hit sends what was stored, with its age", "[proxy][hit][rfc9111-5.1][rfc9211]") {
     const answer a = answer_to(get + "\r\n", fresh(page()));
     CHECK(a.status == 200);
