@@ -76,6 +76,7 @@ std::vector<memcached_counters> memcached::counters() const {
         auto& its = all.emplace_back();
         its.server = one->peer->address.text;
         its.is_open = one->peer->breaker.is_open();
+        its.since = one->peer->changed.load(std::memory_order_relaxed);
         its.opened = one->peer->opened.load(std::memory_order_relaxed);
         one->asking->tally().add_to(its);
         one->storing->tally().add_to(its);

@@ -39,8 +39,10 @@ struct memcached_counters {
     static constexpr std::array<std::uint32_t, 11> latency_bounds_us{100,    250,    500,    1'000,   2'500,  5'000,
                                                                      10'000, 25'000, 50'000, 100'000, 250'000};
 
-    std::string server;              // as spelt
-    bool is_open = false;            // the breaker: nobody asks
+    std::string server;    // as spelt
+    bool is_open = false;  // the breaker: nobody asks
+    // When that changed last; when the server began to be one, if it never did.
+    std::chrono::system_clock::time_point since{};
     std::uint64_t opened = 0;        // how often it has opened
     std::uint64_t requests = 0;      // round trips: of lookups one per batch
     std::uint64_t batches = 0;       // of lookups

@@ -20,6 +20,7 @@ void memcached_peer::note(memcached_fault fault, std::string_view error) {
         what = breaker.note_failure(fault == memcached_fault::unreachable ? kind::unreachable : kind::failure,
                                     std::chrono::steady_clock::now());
     }
+    if (what != change::none) changed.store(std::chrono::system_clock::now(), std::memory_order_relaxed);
     if (what == change::opened) {
         opened.fetch_add(1, std::memory_order_relaxed);
         tell("memcached " + address.text + " does not answer and is not asked until it does: " + std::string(error));

@@ -32,6 +32,8 @@ class memcached_peer {
     const std::chrono::milliseconds timeout;
     memcached_breaker breaker;
     std::atomic<std::uint64_t> opened{0};
+    // When the breaker opened or closed last.
+    std::atomic<std::chrono::system_clock::time_point> changed{std::chrono::system_clock::now()};
 
     // Tells the breaker how a call went, and the observer what that changed.
     void note(memcached_fault fault, std::string_view error);

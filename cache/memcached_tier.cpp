@@ -59,6 +59,11 @@ std::optional<std::uint64_t> memcached_tier::fill_number_of(const purge_position
     return sync_ ? sync_->fill_number_of(position) : lone_positions_.fill_number_of(position);
 }
 
+std::optional<purge_replica::state> memcached_tier::purge_log_state() const {
+    if (!sync_) return std::nullopt;
+    return sync_->now();
+}
+
 std::shared_ptr<value_lookup> memcached_tier::find(std::string_view cache_key) {
     std::string key = tier_key(settings_.prefix, cache_key);
     auto asked = std::make_shared<value_lookup>(client_, *this, key, key, cache_key);

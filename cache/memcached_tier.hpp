@@ -21,6 +21,7 @@
 #include "cache/purge.hpp"
 #include "cache/purge_position.hpp"
 #include "cache/purge_positions.hpp"
+#include "cache/purge_replica.hpp"
 #include "cache/stored_response.hpp"
 #include "cache/tier_lookup.hpp"
 #include "conf/settings.hpp"
@@ -73,6 +74,8 @@ class memcached_tier {
     void drop(const stored_response& old, bool with_key = true);
 
     std::vector<memcached_counters> counters() const { return client_.counters(); }
+    // Nothing: settings().purge_log is off.
+    std::optional<purge_replica::state> purge_log_state() const;
 
   private:
     const conf::memcached_settings settings_;

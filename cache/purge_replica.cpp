@@ -63,6 +63,7 @@ bool purge_replica::round() {
     has_said_loss_ = false;
     const bool reached = append_and_apply();
     is_reached_.store(reached, std::memory_order_relaxed);
+    if (reached) last_read_.store(std::chrono::system_clock::now(), std::memory_order_relaxed);
     say_what_is_new(reached);
     return reached;
 }
@@ -236,7 +237,8 @@ purge_replica::state purge_replica::now() const {
             .waiting = outbox_.size(),
             .appended = appended_.load(std::memory_order_relaxed),
             .taken = taken_.load(std::memory_order_relaxed),
-            .times_lost = times_lost_.load(std::memory_order_relaxed)};
+            .times_lost = times_lost_.load(std::memory_order_relaxed),
+            .last_read = last_read_.load(std::memory_order_relaxed)};
 }
 
 }  // namespace weir::cache

@@ -56,6 +56,8 @@ class purge_replica {
         std::uint64_t appended = 0;    // records
         std::uint64_t taken = 0;       // records of others, applied
         std::uint64_t times_lost = 0;  // the log, or records of it
+        // The end of the last round that reached the log; the epoch: none did so far.
+        std::chrono::system_clock::time_point last_read{};
     };
     // Any thread.
     state now() const;
@@ -104,6 +106,7 @@ class purge_replica {
     std::atomic<std::uint64_t> appended_{0};
     std::atomic<std::uint64_t> taken_{0};
     std::atomic<std::uint64_t> times_lost_{0};
+    std::atomic<std::chrono::system_clock::time_point> last_read_{std::chrono::system_clock::time_point{}};
 };
 
 }  // namespace weir::cache

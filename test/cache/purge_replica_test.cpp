@@ -98,6 +98,7 @@ TEST_CASE("what is purged on one node is purged on the other", "[cache][memcache
     CHECK(b.log.judge(*other) == verdict::alive);
     CHECK(b.replica.now().applied == a.replica.now().applied);
     CHECK(b.replica.now().taken == 1);
+    CHECK(b.replica.now().last_read > std::chrono::system_clock::time_point{});
 
     // Its own comes back to nobody.
     const std::uint64_t now = a.log.now();
