@@ -20,8 +20,9 @@ std::string under_way(const endpoint_status& one) {
 
 }  // namespace
 
-std::string status_table(const std::vector<upstream_status>& upstreams) {
+std::string status_table(const shown_status& shown) {
     std::string text;
+    const std::vector<upstream_status>& upstreams = shown.upstreams;
     std::size_t width = 0;
     for (const upstream_status& upstream : upstreams) {
         for (const endpoint_status& one : upstream.endpoints) width = std::max(width, one.address.size());
@@ -37,14 +38,24 @@ std::string status_table(const std::vector<upstream_status>& upstreams) {
             text += '\n';
         }
     }
+    for (const auto& one : shown.memcached) {
+        text += fmt::format("memcached {}: {} since {}, {} of {} keys found, {} failures\n", one.server, one.state,
+                            one.since, one.hits, one.keys, one.failures);
+    }
+    if (shown.log) {
+        text += fmt::format("purge log: {}, read {}, {} purges waiting, lost {} times\n",
+                            shown.log->is_in_step ? "in step" : "not in step",
+                            shown.log->last_read.empty() ? "never" : shown.log->last_read, shown.log->waiting,
+                            shown.log->times_lost);
+    }
     return text;
 }
 
 int ctl_status(const ctl_client& client) {
     std::string why;
-    const auto upstreams = client.upstreams(why);
-    if (!upstreams) return fail(why);
-    std::cout << status_table(*upstreams);
+    const auto shown = client.status(why);
+    if (!shown) return fail(why);
+    std::cout << status_table(*shown);
     return 0;
 }
 

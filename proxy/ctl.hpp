@@ -14,6 +14,6 @@ int ctl_change(const ctl_client& client, const hand_change& what);
 int ctl_purge(const ctl_client& client, const purge_wish& what);
 
 // The table of `status`. Pure.
-std::string status_table(const std::vector<upstream_status>& upstreams);
+std::string status_table(const shown_status& shown);
 
 }  // namespace weir::proxy

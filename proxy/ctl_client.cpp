@@ -47,6 +47,23 @@ endpoint_status endpoint_of(const json::value& from) {
     return of;
 }
 
+shown_status::memcached_server memcached_of(const json::value& from) {
+    return {.server = text_of(from.at("server")),
+            .state = text_of(from.at("state")),
+            .since = text_of(from.at("since")),
+            .keys = number_of(from.at("keys")),
+            .hits = number_of(from.at("hits")),
+            .failures = number_of(from.at("failures"))};
+}
+
+shown_status::purge_log purge_log_of(const json::value& from) {
+    const json::value& last_read = from.at("last_read");
+    return {.is_in_step = from.at("in_step").as_bool(),
+            .last_read = last_read.is_null() ? std::string() : text_of(last_read),
+            .waiting = number_of(from.at("waiting")),
+            .times_lost = number_of(from.at("times_lost"))};
+}
+
 std::string without_line_end(std::string text) {
     while (text.ends_with('\n')) text.pop_back();
     return text;
@@ -67,17 +84,21 @@ balancer::address_list addresses_of(const conf::address& where, std::string& why
     return all;
 }
 
-std::optional<std::vector<upstream_status>> parse_upstreams(const std::string& status_json) {
+std::optional<shown_status> parse_status(const std::string& status_json) {
     try {
-        std::vector<upstream_status> all;
+        shown_status all;
         const json::value status = json::parse(status_json);
         for (const json::value& from : status.at("upstreams").as_array()) {
             upstream_status of;
             of.name = text_of(from.at("name"));
             of.queued = number_of(from.at("queued"));
             for (const json::value& each : from.at("endpoints").as_array()) of.endpoints.push_back(endpoint_of(each));
-            all.push_back(std::move(of));
+            all.upstreams.push_back(std::move(of));
         }
+        const json::value* const memcached = status.as_object().if_contains("memcached");
+        if (!memcached) return all;
+        for (const json::value& from : memcached->as_array()) all.memcached.push_back(memcached_of(from));
+        if (const json::value& log = status.at("purge_log"); !log.is_null()) all.log = purge_log_of(log);
         return all;
     } catch (const std::exception&) {
         return std::nullopt;
@@ -130,10 +151,10 @@ std::optional<std::string> ctl_client::ask_admin(const std::string& method, cons
     return std::nullopt;
 }
 
-std::optional<std::vector<upstream_status>> ctl_client::upstreams(std::string& why) const {
+std::optional<shown_status> ctl_client::status(std::string& why) const {
     const auto content = ask_admin("GET", "/status", "", why);
     if (!content) return std::nullopt;
-    auto read = parse_upstreams(*content);
+    auto read = parse_status(*content);
     if (!read) why = "the answer from " + where_.address.text + " is no status of this version of weir";
     return read;
 }

@@ -25,12 +25,34 @@ struct purge_wish {
     bool soft = false;
 };
 
+// What `weir ctl status` shows of /status.
+struct shown_status {
+    struct memcached_server {
+        std::string server;
+        std::string state;
+        std::string since;  // ISO 8601
+        std::uint64_t keys = 0;
+        std::uint64_t hits = 0;
+        std::uint64_t failures = 0;
+    };
+    struct purge_log {
+        bool is_in_step = false;
+        std::string last_read;  // ISO 8601; empty: not yet
+        std::uint64_t waiting = 0;
+        std::uint64_t times_lost = 0;
+    };
+
+    std::vector<upstream_status> upstreams;
+    std::vector<memcached_server> memcached;
+    std::optional<purge_log> log;
+};
+
 class ctl_client {
   public:
     explicit ctl_client(admin_target where) : where_(std::move(where)) {}
 
     // Nothing after a failure, and `why` is a sentence then.
-    std::optional<std::vector<upstream_status>> upstreams(std::string& why) const;
+    std::optional<shown_status> status(std::string& why) const;
     // The endpoint after the change.
     std::optional<endpoint_status> change(const hand_change& what, std::string& why) const;
     // The answer, JSON.
@@ -47,7 +69,7 @@ class ctl_client {
 std::string to_json(const purge_wish& what);
 
 // What /status and a change answer with. Nothing for other text.
-std::optional<std::vector<upstream_status>> parse_upstreams(const std::string& status_json);
+std::optional<shown_status> parse_status(const std::string& status_json);
 std::optional<endpoint_status> parse_endpoint(const std::string& endpoint_json);
 
 // Where to connect to reach `where`; looks its name up. Empty, and `why`, if there is nowhere.

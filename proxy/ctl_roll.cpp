@@ -89,12 +89,12 @@ class roll {
 };
 
 std::optional<upstream_status> roll::look(std::string& why) const {
-    auto all = client_.upstreams(why);
+    auto all = client_.status(why);
     if (!all) return std::nullopt;
-    const auto found = std::ranges::find(*all, options_.upstream, &upstream_status::name);
-    if (found != all->end()) return std::move(*found);
+    const auto found = std::ranges::find(all->upstreams, options_.upstream, &upstream_status::name);
+    if (found != all->upstreams.end()) return std::move(*found);
     why = "there is no upstream " + options_.upstream + "; there are:";
-    for (const upstream_status& one : *all) why += ' ' + one.name;
+    for (const upstream_status& one : all->upstreams) why += ' ' + one.name;
     return std::nullopt;
 }
 

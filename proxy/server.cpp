@@ -363,7 +363,10 @@ server_status server::gather() const {
                     .evictions = use.evictions,
                     .purges = cache_.purges().now()};
     if (!current_) return status;
-    if (current_->tier) status.memcached = current_->tier->counters();
+    if (current_->tier) {
+        status.memcached = current_->tier->counters();
+        status.purge_log = current_->tier->purge_log_state();
+    }
     status.buffer_limit_bytes = current_->settings.buffering.memory_max_bytes;
     status.spool_limit_bytes = current_->settings.buffering.spool_max_bytes.value_or(0);
     for (const auto& worker : workers_) {

@@ -115,14 +115,48 @@ json::object upstream_connections_object(const server_status& status) {
             {"bytes_sent", total(status, &m::upstream_bytes_sent)}};
 }
 
+// Keys in a round trip of lookups.
+double mean_batch(const cache::memcached_counters& server) {
+    return server.batches == 0 ? 0 : static_cast<double>(server.batched_keys) / static_cast<double>(server.batches);
+}
+
+// As in /metrics: each bucket has those before it too; `count` is the one without a bound.
+json::object latency_object(const cache::memcached_counters& server) {
+    json::array buckets;
+    std::uint64_t count = 0;
+    for (std::size_t index = 0; index < server.latency.size(); ++index) {
+        count += server.latency[index];
+        if (index == cache::memcached_counters::latency_bounds_us.size()) break;
+        const double bound = static_cast<double>(cache::memcached_counters::latency_bounds_us[index]) / 1e6;
+        buckets.push_back(json::object{{"le", bound}, {"count", count}});
+    }
+    return {{"count", count},
+            {"sum_seconds", static_cast<double>(server.latency_sum_us) / 1e6},
+            {"buckets", std::move(buckets)}};
+}
+
 json::array memcached_array(const server_status& status) {
     json::array servers;
     for (const cache::memcached_counters& server : status.memcached) {
-        json::object object{{"server", server.server}, {"state", server.is_open ? "given up" : "in use"}};
+        json::object object{{"server", server.server},
+                            {"state", server.is_open ? "given up" : "in use"},
+                            {"since", time_text(server.since)}};
         for (const memcached_count& count : memcached_counts) object[count.name] = server.*count.member;
+        object["mean_batch"] = mean_batch(server);
+        object["latency"] = latency_object(server);
         servers.push_back(std::move(object));
     }
     return servers;
+}
+
+json::value purge_log_value(const std::optional<cache::purge_replica::state>& log) {
+    if (!log) return nullptr;
+    json::object object{{"in_step", log->is_in_step},   {"position", nullptr},       {"last_read", nullptr},
+                        {"waiting", log->waiting},      {"appended", log->appended}, {"taken", log->taken},
+                        {"times_lost", log->times_lost}};
+    if (log->applied.epoch != 0) object["position"] = text(log->applied);
+    if (log->last_read != std::chrono::system_clock::time_point{}) object["last_read"] = time_text(log->last_read);
+    return object;
 }
 
 }  // namespace
@@ -161,6 +195,19 @@ process_use read_process_use() {
     return use;
 }
 
+tier_hits hits_by_tier(const server_status& status) {
+    tier_hits hits;
+    for (const proxy::worker_metrics* worker : status.worker_metrics) {
+        const auto count = [&](cache_metric outcome) {
+            return worker->cache_outcomes[static_cast<std::size_t>(outcome)].value();
+        };
+        hits.memory += count(cache_metric::hit) + count(cache_metric::stale);
+        hits.memcached += count(cache_metric::memcached);
+        hits.page += count(cache_metric::page);
+    }
+    return hits;
+}
+
 std::string to_json(const std::string& upstream, const endpoint_status& endpoint) {
     json::object object = endpoint_object(endpoint);
     object["upstream"] = upstream;
@@ -181,14 +228,19 @@ std::string to_json(const server_status& status) {
     for (const upstream_status& upstream : status.upstreams) upstreams.push_back(upstream_object(upstream));
     object["upstream_connections"] = upstream_connections_object(status);
     object["clients"] = client_object(status);
+    const tier_hits hits = hits_by_tier(status);
     object["cache"] = {{"bytes", status.cache.bytes},
                        {"limit_bytes", status.cache.limit_bytes},
                        {"responses", status.cache.responses},
                        {"evictions", status.cache.evictions},
                        {"refreshes", total(status, &worker_metrics::refreshes)},
                        {"purges", status.cache.purges},
-                       {"requests", named_totals(status, &worker_metrics::cache_outcomes, cache_metric_words)}};
-    if (!status.memcached.empty()) object["memcached"] = memcached_array(status);
+                       {"requests", named_totals(status, &worker_metrics::cache_outcomes, cache_metric_words)},
+                       {"hits", {{"memory", hits.memory}, {"memcached", hits.memcached}, {"page", hits.page}}}};
+    if (!status.memcached.empty()) {
+        object["memcached"] = memcached_array(status);
+        object["purge_log"] = purge_log_value(status.purge_log);
+    }
     object["buffering"] = {{"bytes", status.buffer_bytes},
                            {"limit_bytes", status.buffer_limit_bytes},
                            {"spool_bytes", status.spool_bytes},

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "cache/memcached.hpp"
+#include "cache/purge_replica.hpp"
 #include "proxy/metrics.hpp"
 
 #include <array>
@@ -90,11 +91,12 @@ struct server_status {
     bool draining = false;  // SIGTERM came: no new connections
     std::vector<upstream_status> upstreams;
     cache_use cache;
-    std::vector<cache::memcached_counters> memcached;  // in the order of cache.memcached.servers
-    std::uint64_t buffer_bytes = 0;                    // of content on its way
-    std::uint64_t buffer_limit_bytes = 0;              // buffering.memory_max
-    std::uint64_t spool_bytes = 0;                     // of content on its way, on disk
-    std::uint64_t spool_limit_bytes = 0;               // buffering.spool_max; 0: off
+    std::vector<cache::memcached_counters> memcached;      // in the order of cache.memcached.servers
+    std::optional<cache::purge_replica::state> purge_log;  // empty: no memcached, or none of its log
+    std::uint64_t buffer_bytes = 0;                        // of content on its way
+    std::uint64_t buffer_limit_bytes = 0;                  // buffering.memory_max
+    std::uint64_t spool_bytes = 0;                         // of content on its way, on disk
+    std::uint64_t spool_limit_bytes = 0;                   // buffering.spool_max; 0: off
     std::uint64_t spool_written_bytes = 0;
     std::uint64_t access_lines_lost =
         0;  // given to the log writer, which could not write them (log_writer::access_lines_lost)
@@ -103,6 +105,14 @@ struct server_status {
     std::vector<const proxy::worker_metrics*> worker_metrics;
     process_use process;  // filled in by admin
 };
+
+// Requests that were answered with what was there already, by where that was.
+struct tier_hits {
+    std::uint64_t memory = 0;  // stale responses too
+    std::uint64_t memcached = 0;
+    std::uint64_t page = 0;  // the application's own, in memcached
+};
+tier_hits hits_by_tier(const server_status& status);
 
 // One JSON object without indentation. Names are those of the structs.
 std::string to_json(const server_status& status);

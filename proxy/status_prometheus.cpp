@@ -20,6 +20,10 @@ using metrics = worker_metrics;
 constexpr std::array<std::string_view, 6> class_names{"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
 constexpr std::array<std::string_view, 5> out_of_use_names{"unresolved", "down", "ejected", "draining", "held down"};
 
+double seconds_since_epoch(std::chrono::system_clock::time_point time) {
+    return std::chrono::duration<double>(time.time_since_epoch()).count();
+}
+
 class exposition {
   public:
     explicit exposition(const server_status& status) : status_(status) {}
@@ -222,6 +226,12 @@ void write_cache(exposition& out, const server_status& status) {
     for (std::size_t index = 0; index < cache_metric_words.size(); ++index)
         out.sample({{"outcome", cache_metric_words[index]}},
                    out.total([index](const metrics& m) { return m.cache_outcomes[index].value(); }));
+    out.metric("weir_cache_hits_total", "counter",
+               "Requests answered with what was there already, fresh or stale, by where; page: the application's own.");
+    const tier_hits hits = hits_by_tier(status);
+    out.sample({{"tier", "memory"}}, hits.memory);
+    out.sample({{"tier", "memcached"}}, hits.memcached);
+    out.sample({{"tier", "page"}}, hits.page);
     out.lone("weir_cache_bytes", "gauge", "Memory in use by stored responses.", status.cache.bytes);
     out.lone("weir_cache_limit_bytes", "gauge", "Memory that stored responses may use; 0: off.",
              status.cache.limit_bytes);
@@ -245,6 +255,10 @@ void write_memcached(exposition& out, const server_status& status) {
     out.metric("weir_memcached_open", "gauge", "1 while the server is not asked, because it failed, else 0.");
     for (const cache::memcached_counters& server : status.memcached)
         out.sample({{"server", server.server}}, server.is_open ? 1 : 0);
+    out.metric("weir_memcached_state_timestamp_seconds", "gauge",
+               "When weir_memcached_open changed last, since the epoch; the start, if it never did.");
+    for (const cache::memcached_counters& server : status.memcached)
+        out.sample({{"server", server.server}}, seconds_since_epoch(server.since));
     out.metric("weir_memcached_duration_seconds", "histogram", "Round trips by how long they took.");
     for (const cache::memcached_counters& server : status.memcached) {
         std::uint64_t count = 0;
@@ -260,6 +274,21 @@ void write_memcached(exposition& out, const server_status& status) {
         out.sample_of("_sum", {{"server", server.server}}, static_cast<double>(server.latency_sum_us) / 1e6);
         out.sample_of("_count", {{"server", server.server}}, count);
     }
+}
+
+void write_purge_log(exposition& out, const std::optional<cache::purge_replica::state>& log) {
+    if (!log) return;
+    out.lone("weir_purge_log_in_step", "gauge",
+             "1 if the log of purges in memcached was reached last time and all in it is applied, else 0.",
+             log->is_in_step ? 1 : 0);
+    out.lone("weir_purge_log_last_read_timestamp_seconds", "gauge",
+             "When the log was read last, since the epoch; 0: not yet.", seconds_since_epoch(log->last_read));
+    out.lone("weir_purge_log_waiting", "gauge", "Purges of this node that are not in the log yet.", log->waiting);
+    out.lone("weir_purge_log_records_appended_total", "counter", "Records that this node added.", log->appended);
+    out.lone("weir_purge_log_records_taken_total", "counter", "Records of others that were applied here.", log->taken);
+    out.lone("weir_purge_log_lost_total", "counter",
+             "How often the log or records of it were gone, and what memory holds had to be validated.",
+             log->times_lost);
 }
 
 void write_process(exposition& out, const server_status& status) {
@@ -283,9 +312,8 @@ void write_process(exposition& out, const server_status& status) {
     out.lone("weir_workers", "gauge", "Threads that serve.", status.workers);
     out.metric("weir_build_info", "gauge", "Always 1; the version is the label.");
     out.sample({{"version", status.version}}, 1);
-    using seconds = std::chrono::duration<double>;
     out.lone("process_start_time_seconds", "gauge", "When the process started, since the epoch.",
-             seconds(status.started.time_since_epoch()).count());
+             seconds_since_epoch(status.started));
     out.lone("process_resident_memory_bytes", "gauge", "Resident memory.", status.process.resident_bytes);
     out.lone("process_open_fds", "gauge", "Open file descriptors.", status.process.open_files);
     out.lone("process_max_fds", "gauge", "Most file descriptors that may be open.", status.process.max_files);
@@ -303,6 +331,7 @@ std::string to_prometheus(const server_status& status) {
     write_endpoints(out, status);
     write_cache(out, status);
     write_memcached(out, status);
+    write_purge_log(out, status.purge_log);
     write_process(out, status);
     return out.take();
 }

@@ -356,6 +356,34 @@ TEST_CASE("what is asked of each server is counted", "[end_to_end][memcached][st
         CHECK(metrics.find("weir_memcached_duration_seconds_count{server=\"" + server + "\"} ") != std::string::npos);
     }
     CHECK(metrics.find("weir_cache_requests_total{outcome=\"memcached\"} 40\n") != std::string::npos);
+    CHECK(metrics.find("weir_cache_hits_total{tier=\"memcached\"} 40\n") != std::string::npos);
+    const boost::json::value status = weir.status();
+    CHECK(status.at("cache").at("hits").at("memcached") == 40);
+    for (const auto& server : status.at("memcached").as_array()) {
+        CHECK(server.at("latency").at("count").to_number<std::int64_t>() > 0);
+        CHECK(server.at("mean_batch").to_number<double>() >= 1);
+        CHECK(server.at("since").as_string().ends_with("Z"));
+    }
+}
+
+TEST_CASE("the status says how a weir stands to the log of purges", "[end_to_end][memcached][purge][status]") {
+    memcached_process memcached;
+    counting_origin origin;
+    const weir_instance weir(of(origin, tier({&memcached})));
+    const auto log = [&] { return weir.status().at("purge_log"); };
+    const std::string purge = "PURGE / HTTP/1.1\r\nHost: test.example\r\n\r\n";
+    CHECK(eventually([&] { return log().at("in_step") == true && log().at("last_read").is_string(); }));
+    CHECK(log().at("times_lost") == 0);
+    CHECK(weir.ask(purge).status == 200);
+    CHECK(eventually([&] { return log().at("appended") == 1 && log().at("waiting") == 0; }));
+    memcached.kill();
+    CHECK(weir.ask(purge).status == 200);
+    CHECK(eventually([&] { return log().at("in_step") == false && log().at("waiting") == 1; }));
+    memcached.start();
+    CHECK(eventually([&] { return log().at("in_step") == true && log().at("waiting") == 0; }));
+    CHECK(log().at("times_lost") == 1);
+    CHECK(eventually(
+        [&] { return weir.ask_admin("/metrics").content.find("weir_purge_log_lost_total 1\n") != std::string::npos; }));
 }
 
 TEST_CASE("weir starts without its memcached", "[end_to_end][memcached]") {

@@ -41,8 +41,11 @@ TEST_CASE("a status is read back as it was written", "[proxy][ctl]") {
     first.checks = {.started = 5, .done = 4, .fault = "status 500"};
     status.upstreams.push_back(app);
 
-    const auto read = parse_upstreams(to_json(status));
-    REQUIRE(read);
+    const auto shown = parse_status(to_json(status));
+    REQUIRE(shown);
+    CHECK(shown->memcached.empty());
+    CHECK_FALSE(shown->log);
+    const std::vector<upstream_status>* const read = &shown->upstreams;
     REQUIRE(read->size() == 1);
     CHECK(read->front().name == "app");
     CHECK(read->front().queued == 3);
@@ -68,7 +71,7 @@ TEST_CASE("a status is read back as it was written", "[proxy][ctl]") {
     CHECK_FALSE(read->front().endpoints[1].max_in_flight);
     CHECK_FALSE(read->front().endpoints[1].checks);
     for (const char* other : {"", "{}", "[]", "not found\n", R"({"upstreams":[{"name":"app"}]})"}) {
-        CHECK_FALSE(parse_upstreams(other));
+        CHECK_FALSE(parse_status(other));
         CHECK_FALSE(parse_endpoint(other));
     }
 }
@@ -79,11 +82,40 @@ TEST_CASE("the table says each server's state", "[proxy][ctl]") {
     app.endpoints[0].in_flight = 3;
     app.endpoints[1].reason = "3 checks failed: connection refused";
     app.endpoints[1].backup = true;
-    CHECK(status_table({app}) ==
+    CHECK(status_table({.upstreams = {app}, .memcached = {}, .log = {}}) ==
           "app: 0 waiting\n"
           "  127.0.0.1:9001    up           under way 3/20     requests 0          failures 0\n"
           "  unix:/run/a.sock  down         under way 0        requests 0          failures 0       backup  "
           "3 checks failed: connection refused\n");
+}
+
+TEST_CASE("memcached and its purge log have lines of their own", "[proxy][ctl][memcached]") {
+    server_status status;
+    status.memcached.resize(2);
+    status.memcached[0].server = "127.0.0.1:11211";
+    status.memcached[0].since = std::chrono::system_clock::from_time_t(1'795'291'200);
+    status.memcached[0].batched_keys = 40;
+    status.memcached[0].hits = 30;
+    status.memcached[1].server = "unix:/run/m.sock";
+    status.memcached[1].since = std::chrono::system_clock::from_time_t(1'795'291'261);
+    status.memcached[1].is_open = true;
+    status.memcached[1].failures = 3;
+    const std::string servers =
+        "memcached 127.0.0.1:11211: in use since 2026-11-21T20:00:00Z, 30 of 40 keys found, 0 failures\n"
+        "memcached unix:/run/m.sock: given up since 2026-11-21T20:01:01Z, 0 of 0 keys found, 3 failures\n";
+    const auto table = [&] {
+        const auto shown = parse_status(to_json(status));
+        REQUIRE(shown);
+        return status_table(*shown);
+    };
+    CHECK(table() == servers);
+    status.purge_log.emplace();
+    CHECK(table() == servers + "purge log: not in step, read never, 0 purges waiting, lost 0 times\n");
+    status.purge_log->is_in_step = true;
+    status.purge_log->last_read = std::chrono::system_clock::from_time_t(1'795'291'262);
+    status.purge_log->waiting = 2;
+    status.purge_log->times_lost = 1;
+    CHECK(table() == servers + "purge log: in step, read 2026-11-21T20:01:02Z, 2 purges waiting, lost 1 times\n");
 }
 
 TEST_CASE("a command gets the parts of an address", "[proxy][ctl][roll]") {

@@ -162,6 +162,115 @@ TEST_CASE("the status is one JSON object", "[proxy][status]") {
     CHECK(status.at("cache").at("refreshes") == 0);
 }
 
+namespace {
+
+// A server that is in use and one that was given up.
+void add_memcached(server_status& status) {
+    status.memcached.resize(2);
+    auto& first = status.memcached[0];
+    first.server = "127.0.0.1:11211";
+    first.since = status.started;
+    first.batches = 4;
+    first.batched_keys = 10;
+    first.timeouts = 1;
+    first.latency[0] = 5;
+    first.latency[3] = 2;
+    first.latency.back() = 1;
+    first.latency_sum_us = 1'500'000;
+    status.memcached[1].server = "unix:/run/m.sock";
+    status.memcached[1].is_open = true;
+    status.memcached[1].since = status.started + std::chrono::seconds(61);
+    status.purge_log = weir::cache::purge_replica::state{.is_in_step = true,
+                                                         .applied = {0xf3c0de5eed1e57, 42},
+                                                         .waiting = 3,
+                                                         .appended = 4,
+                                                         .taken = 5,
+                                                         .times_lost = 6,
+                                                         .last_read = status.started + std::chrono::seconds(1)};
+}
+
+}  // namespace
+
+TEST_CASE("the status says how each memcached server does", "[proxy][status][memcached]") {
+    worker_metrics one;
+    worker_metrics other;
+    one.cache(cache_metric::hit).add(4);
+    other.cache(cache_metric::stale).add(1);
+    one.cache(cache_metric::memcached).add(2);
+    other.cache(cache_metric::page).add(3);
+    server_status status = busy(one, other);
+    CHECK_FALSE(boost::json::parse(to_json(status)).as_object().contains("memcached"));
+    CHECK_FALSE(boost::json::parse(to_json(status)).as_object().contains("purge_log"));
+    CHECK(to_prometheus(status).find("weir_purge_log") == std::string::npos);
+    add_memcached(status);
+
+    SECTION("as JSON") {
+        const auto read = boost::json::parse(to_json(status));
+        const auto& first = read.at("memcached").at(0);
+        CHECK(first.at("server") == "127.0.0.1:11211");
+        CHECK(first.at("state") == "in use");
+        CHECK(first.at("since") == "2026-11-21T20:00:00Z");
+        CHECK(first.at("timeouts") == 1);
+        CHECK(first.at("mean_batch") == 2.5);
+        const auto& latency = first.at("latency");
+        CHECK(latency.at("count") == 8);
+        CHECK(latency.at("sum_seconds") == 1.5);
+        CHECK(latency.at("buckets").as_array().size() == weir::cache::memcached_counters::latency_bounds_us.size());
+        CHECK(latency.at("buckets").at(0).at("le").to_number<double>() == Approx(0.0001));
+        CHECK(latency.at("buckets").at(0).at("count") == 5);
+        CHECK(latency.at("buckets").at(3).at("count") == 7);
+        CHECK(latency.at("buckets").as_array().back().at("le").to_number<double>() == Approx(0.25));
+        CHECK(latency.at("buckets").as_array().back().at("count") == 7);
+        const auto& second = read.at("memcached").at(1);
+        CHECK(second.at("state") == "given up");
+        CHECK(second.at("since") == "2026-11-21T20:01:01Z");
+        CHECK(second.at("mean_batch") == 0.0);
+        CHECK(second.at("latency").at("count") == 0);
+        CHECK(read.at("cache").at("hits") == boost::json::value{{"memory", 5}, {"memcached", 2}, {"page", 3}});
+        CHECK(read.at("purge_log") == boost::json::value{{"in_step", true},
+                                                         {"position", "00f3c0de5eed1e57 42"},
+                                                         {"last_read", "2026-11-21T20:00:01Z"},
+                                                         {"waiting", 3},
+                                                         {"appended", 4},
+                                                         {"taken", 5},
+                                                         {"times_lost", 6}});
+    }
+    SECTION("before the log was reached") {
+        status.purge_log.emplace();
+        const auto log = boost::json::parse(to_json(status)).at("purge_log");
+        CHECK(log.at("in_step") == false);
+        CHECK(log.at("position").is_null());
+        CHECK(log.at("last_read").is_null());
+        CHECK(parse(to_prometheus(status)).samples.at("weir_purge_log_last_read_timestamp_seconds") == 0);
+    }
+    SECTION("without a log") {
+        status.purge_log.reset();
+        CHECK(boost::json::parse(to_json(status)).at("purge_log").is_null());
+        CHECK(to_prometheus(status).find("weir_purge_log") == std::string::npos);
+    }
+    SECTION("as metrics") {
+        auto samples = parse(to_prometheus(status)).samples;
+        const std::string first = R"({server="127.0.0.1:11211"})";
+        CHECK(samples.at("weir_memcached_timeouts_total" + first) == 1);
+        CHECK(samples.at("weir_memcached_keys_total" + first) == 10);
+        CHECK(samples.at("weir_memcached_batches_total" + first) == 4);
+        CHECK(samples.at("weir_memcached_open" + first) == 0);
+        CHECK(samples.at(R"(weir_memcached_open{server="unix:/run/m.sock"})") == 1);
+        CHECK(samples.at(R"(weir_memcached_state_timestamp_seconds{server="unix:/run/m.sock"})") == 1'795'291'261);
+        CHECK(samples.at(R"(weir_memcached_duration_seconds_bucket{server="127.0.0.1:11211",le="0.001"})") == 7);
+        CHECK(samples.at(R"(weir_memcached_duration_seconds_bucket{server="127.0.0.1:11211",le="+Inf"})") == 8);
+        CHECK(samples.at(R"(weir_cache_hits_total{tier="memory"})") == 5);
+        CHECK(samples.at(R"(weir_cache_hits_total{tier="memcached"})") == 2);
+        CHECK(samples.at(R"(weir_cache_hits_total{tier="page"})") == 3);
+        CHECK(samples.at("weir_purge_log_in_step") == 1);
+        CHECK(samples.at("weir_purge_log_waiting") == 3);
+        CHECK(samples.at("weir_purge_log_last_read_timestamp_seconds") == 1'795'291'201);
+        CHECK(samples.at("weir_purge_log_records_appended_total") == 4);
+        CHECK(samples.at("weir_purge_log_records_taken_total") == 5);
+        CHECK(samples.at("weir_purge_log_lost_total") == 6);
+    }
+}
+
 TEST_CASE("an upstream adds up what its workers counted", "[proxy][status]") {
     upstream_metrics worker;
     worker.responses[5].add(2);
