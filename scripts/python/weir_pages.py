@@ -30,15 +30,20 @@ Any other WSGI application is wrapped, and takes out what is no longer right:
         return [b"Nothing new."]
     application = pages.middleware(site)
 
-Which responses are kept: 200 to a GET without session cookie, Authorization and Range, whole, without Set-Cookie, private,
-no-store, no-cache, Content-Encoding and any Vary but Accept-Encoding (compress outside of the middleware; the tool keeps
-what tools.gzip has not seen yet). For how long: s-maxage, max-age, Expires, else the `lifetime` given; without any of these
-it is not kept. Keys: {scheme}, {host} and {path} as the client asked weir, which says so in X-Forwarded-Proto and
-X-Forwarded-Host; the path as it came, percent-encoded. Without {query} in the template nothing is kept for a request that
-has one. A key of more than 250 bytes, or with anything but visible ASCII, is no key.
+Which responses are kept: 200 to a GET without session cookie, Authorization, Range and content, whole, without Set-Cookie,
+private, no-store, no-cache, Content-Encoding and any Vary but Accept-Encoding (compress outside of the middleware; the tool
+keeps what tools.gzip has not seen yet). Not what CherryPy streams, nor what an InternalRedirect led to. For how long: as
+Weir-Cache-Control or CDN-Cache-Control says, else Cache-Control (s-maxage, max-age) or Expires, else the `lifetime` given;
+without any of these it is not kept. The words of its Surrogate-Key are its tags.
+
+Keys: {scheme}, {host} and {path} as the client asked weir, which says so in X-Forwarded-Proto and X-Forwarded-Host: so
+nobody but weir may reach the application. The path as it came, percent-encoded, with the mount point; from a server that
+gives only the decoded one (no REQUEST_URI or RAW_URI) it is encoded anew. Without {query} in the template nothing is kept
+for a request that has one. A key of more than 250 bytes, or with anything but visible ASCII, is no key.
 
 memcached never fails a request: an operation gives up after `timeout` seconds, a server that failed is not asked to keep
-pages for a second, and the logger "weir_pages" says so at most once a minute. Pages too large for memcached are not kept.
+pages for a second, and the logger "weir_pages" says so at most once a minute. Pages too large for memcached, which takes
+1 MiB, are not kept.
 
 Needs pylibmc (Debian: python3-pylibmc). Threads may share a Pages; so may processes that fork after it was made.
 """
@@ -62,6 +67,7 @@ __all__ = ["Pages", "normalised_host"]
 MOST_KEY_BYTES = 250         # of memcached
 MOST_VALUE_BYTES = 1_000_000  # memcached takes 1 MiB with the key and its own bookkeeping
 MOST_RECORD_BYTES = 100_000  # what weir reads of a record of purges
+LONGEST_URL = 65_536         # longer than any request that weir takes
 RECORD_LIFETIME = 7 * 86_400
 LONGEST_RELATIVE = 30 * 86_400  # to memcached, more seconds than these are a date
 PAUSE = 1.0  # seconds in which a server that failed is not asked to keep pages
@@ -116,12 +122,12 @@ class _Template:
         # Where two values touch, two requests could share a key that differ in where one of them ends.
         if re.search(r"\}\{(?!path)|\{query\}\{", text):
             raise ValueError("in the template %r only {host}{path} and {scheme}{path} may touch" % text)
-        self._has_query = "query" in names
+        self.has_query = "query" in names
 
     def key(self, scheme, host, path, query):
         """The key; None where weir looks for none."""
         host = normalised_host(host, scheme)
-        if host is None or not path.startswith("/") or "?" in path or (query and not self._has_query):
+        if host is None or not path.startswith("/") or "?" in path or (query and not self.has_query):
             return None
         values = {"{scheme}": scheme, "{host}": host, "{path}": path, "{query}": query}
         key = "".join(values.get(part, part) for part in self._parts)
@@ -271,6 +277,17 @@ class _PurgeLog:
         return False
 
 
+def _replace(key, value, expiry, client):
+    """Whether the value lies there now. If it is too large, what it was to replace does not lie there any more either."""
+    if len(value) > MOST_VALUE_BYTES:
+        client.delete(key)
+        return False
+    try:
+        return bool(client.set(key, value, expiry))
+    except pylibmc.TooBig:  # for a memcached with a lower limit of its own, which has removed the old one
+        return False
+
+
 def _set_if(client, key, value, cas):
     try:
         return client.cas(key, value, cas)
@@ -301,6 +318,9 @@ def _asks_for_all(environ, session_cookies):
     """Whether the response may be one for everybody, as far as the request says."""
     if environ.get("REQUEST_METHOD") != "GET" or "HTTP_AUTHORIZATION" in environ or "HTTP_RANGE" in environ:
         return False
+    # What it says is no part of the key.
+    if environ.get("CONTENT_LENGTH") not in (None, "", "0") or "HTTP_TRANSFER_ENCODING" in environ:
+        return False
     if "no-store" in _directives(environ.get("HTTP_CACHE_CONTROL", "")):
         return False
     cookies = {cookie.partition("=")[0].strip() for cookie in environ.get("HTTP_COOKIE", "").split(";")}
@@ -325,7 +345,9 @@ def _seconds(text):
 
 def _lifetime(fields, otherwise, now):
     """For how many seconds a response with these fields is kept; 0: it is not."""
-    directives = _directives(_all_of(fields, "cache-control"))
+    # RFC 9213: what is said to weir, or to shared caches, is said in place of Cache-Control and Expires.
+    targeted = _directives(_all_of(fields, "weir-cache-control")) or _directives(_all_of(fields, "cdn-cache-control"))
+    directives = targeted or _directives(_all_of(fields, "cache-control"))
     age = _seconds(_all_of(fields, "age"))
     if not directives.keys().isdisjoint(("private", "no-store", "no-cache")):
         return 0
@@ -333,7 +355,7 @@ def _lifetime(fields, otherwise, now):
         if name in directives:
             return max(0, _seconds(directives[name]) - age)
     expires = _all_of(fields, "expires")
-    if expires:
+    if expires and not targeted:
         try:
             return max(0, int(email.utils.parsedate_to_datetime(expires).timestamp() - now) - age)
         except (TypeError, ValueError, OverflowError):
@@ -345,8 +367,7 @@ def _is_for_all(status, fields):
     """Whether the response may be one for everybody, as far as it says itself."""
     names = {name.lower() for name, _ in fields}
     vary = {name.strip().lower() for name in _all_of(fields, "vary").split(",")} - {""}
-    return (status == 200 and names.isdisjoint(("set-cookie", "content-encoding", "content-range"))
-            and vary <= {"accept-encoding"})
+    return status == 200 and names.isdisjoint(("set-cookie", "content-range")) and vary <= {"accept-encoding"}
 
 
 def _form(status, fields, body):
@@ -394,7 +415,7 @@ class Pages:
 
         path, query: as clients send them, percent-encoded. body: bytes, or str for UTF-8. content_type: by the name of the
         file if neither this nor `fields` says it. fields: pairs of name and value. lifetime: seconds; 0: for ever. tags: what
-        purge_tags may name. position: as position() gave it, else that of now."""
+        purge_tags may name, in a Surrogate-Key. position: as position() gave it, else that of now."""
         if status < 200 or status > 599 or status in (204, 205, 206, 304):
             raise ValueError("%r is no status of a page" % status)
         if lifetime < 0:
@@ -420,31 +441,37 @@ class Pages:
                 return False  # no purge would reach it
             fields.append(("Weir-Purge-Position", position))
         value = _form(status, fields, body)
-        if len(value) > MOST_VALUE_BYTES:
-            return False
         key = key.encode()
         try:
-            return self._servers.ask(key, lambda client: bool(client.set(key, value, _expiry(lifetime))))
+            return self._servers.ask(key, functools.partial(_replace, key, value, _expiry(lifetime)))
         except _Unanswered:
             return False
 
     def delete(self, host, path, *, query="", scheme="http"):
-        """Takes a page out, also one that is being made from what was there before, and the URL out of weir's own cache.
-        Whether that is done; False: memcached did not say so, and the page may stay for its lifetime."""
-        key = self.key(host, path, query=query, scheme=scheme)
-        if key is None:
+        """Takes the page of a URL out, also one that is being made from what was there before, and whatever weirs have stored
+        themselves under the URL. path, query: as for put. Where the template has no {query}, a path has one page, that of no
+        query: it goes whatever the query is, and so does what weirs have of the path without one.
+
+        Whether that is done. False: memcached did not say so, and the page may stay for its lifetime; or no URL is like that."""
+        host = normalised_host(host, scheme)
+        if host is None or not re.match(r"/[!->@-~]*\Z", path) or not re.match(r"[!-~]*\Z", query):
             return False
-        key = key.encode()
-        try:
-            self._servers.ask(key, lambda client: client.delete(key), urgent=True)
-            is_gone = True
-        except _Unanswered:
-            is_gone = False
+        key = self._template.key(scheme, host, path, query if self._template.has_query else "")
+        is_gone = key is None or self._remove(key.encode())
         if self._log is None:
             return is_gone
+        urls = [host + path + ("?" + query if query else "")]
+        if query and not self._template.has_query:
+            urls.append(host + path)
         # The purge alone would do, half a second later.
-        url = normalised_host(host, scheme) + path + ("?" + query if query else "")
-        return self._log.append(["hard url %s\n" % url])
+        return len(urls[0]) <= LONGEST_URL and self._log.append(["hard url %s\n" % url for url in urls])
+
+    def _remove(self, key):
+        try:
+            self._servers.ask(key, lambda client: client.delete(key), urgent=True)
+            return True
+        except _Unanswered:
+            return False
 
     def purge_tags(self, *tags, soft=False):
         """Purges what has one of these tags, in every weir and in memcached, within a second. soft: weir may still use it
@@ -516,7 +543,8 @@ class _Kept:
         """Whether the response's content is wanted."""
         self.fields = _text_fields(fields)
         self.lifetime = _lifetime(self.fields, lifetime, time.time())
-        return _is_for_all(status, self.fields) and self.lifetime > 0
+        return (_is_for_all(status, self.fields) and self.lifetime > 0
+                and not _all_of(self.fields, "content-encoding").strip())
 
     def is_too_long(self):
         return _seconds(_all_of(self.fields, "content-length")) > MOST_VALUE_BYTES
@@ -546,7 +574,8 @@ def _cherrypy_tool(pages, lifetime, session_cookies):
             serving = cherrypy.serving.request
             serving.weir_pages = None
             environ = getattr(serving, "wsgi_environ", None)
-            if not environ:
+            # An internal redirect is a GET of its own with the path of another request, which may have been any.
+            if not environ or "cherrypy.previous_request" in environ:
                 return
             if isinstance(session_cookies, str):
                 session_cookies = (session_cookies,)
@@ -567,10 +596,10 @@ def _cherrypy_tool(pages, lifetime, session_cookies):
         def _store(self):
             """Once the head is final: what was done to it after _take may have made it one for one user."""
             kept, response = getattr(cherrypy.serving.request, "weir_pages", None), cherrypy.serving.response
-            if kept is None or kept.body is None or response.header_list is None or _status_of(response.status) != 200:
+            if kept is None or kept.body is None or response.header_list is None:
                 return
             last = _text_fields(response.header_list)
-            if "set-cookie" not in {name.lower() for name, _ in last} and _lifetime(last, kept.lifetime, time.time()) > 0:
+            if _is_for_all(_status_of(response.status), last) and _lifetime(last, kept.lifetime, time.time()) > 0:
                 kept.keep(kept.body)
 
     return Tool()
@@ -602,11 +631,12 @@ class _Response:
         self._kept = kept
         self._start_response = start_response
         self._lifetime = lifetime
+        self._is_started = False
         self._parts = None  # None: nothing is to be kept
         self._size = 0
 
     def start(self, status, fields, exc_info=None):
-        self._parts, self._size = None, 0
+        self._is_started, self._parts, self._size = True, None, 0
         try:
             if self._kept.take_head(_status_of(status), fields, self._lifetime) and not self._kept.is_too_long():
                 self._parts = []
@@ -626,6 +656,8 @@ class _Response:
                 self._copy(part)
             self._finish()
             return iterable
+        if self._is_started and self._parts is None:
+            return iterable  # the server may know better ways to send it, as for a file
         return self._pass_on(iterable)
 
     def _pass_on(self, iterable):
