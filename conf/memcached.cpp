@@ -83,6 +83,25 @@ bool is_media_type(std::string_view text) {
            std::all_of(text.begin(), text.end(), [](char c) { return c >= 0x20 && c < 0x7f; });
 }
 
+// What other programs' lists of servers have; `why` says what it is here.
+bool is_of_other_clients(std::string_view text, std::string& why) {
+    constexpr std::string_view udp = "udp:";
+    if (text.starts_with("unix:")) return false;
+    if (text.find_first_of(" ,;") != std::string_view::npos) {
+        why = in_quotes(text) + " is more than one server; write a list, such as [127.0.0.1:11211, 127.0.0.1:11212]";
+    } else if (text.starts_with(udp)) {
+        why = "memcached is asked over TCP or a unix socket; write " + std::string(text.substr(udp.size()));
+    } else if (const auto colon = text.find(':'); text.substr(0, colon).find('.') != std::string_view::npos &&
+                                                  text.find(':', colon + 1) != std::string_view::npos &&
+                                                  text.find('/') == std::string_view::npos) {
+        why = in_quotes(text) + " has more than host and port; servers have no weight here, write it as " +
+              std::string(text.substr(0, text.find(':', colon + 1)));
+    } else {
+        return false;
+    }
+    return true;
+}
+
 void read_servers(mapping_reader& from, std::vector<memcached_server_address>& out) {
     std::vector<std::pair<std::string, place>> seen;
     const node* list = from.list("servers", true, [&](const node& each) {
@@ -114,7 +133,9 @@ void read_servers(mapping_reader& from, std::vector<memcached_server_address>& o
 void read_prefix(mapping_reader& from, std::string& out) {
     const node* value = from.take_scalar("prefix");
     if (value == nullptr) return;
-    if (value->text.size() <= longest_prefix && consists_of(value->text, letters_and_digits, "._-"))
+    if (value->text == "off")
+        from.fault(*value, "prefix", "this cannot be off; give one, or leave the key out for \"weir\"");
+    else if (value->text.size() <= longest_prefix && consists_of(value->text, letters_and_digits, "._-"))
         out = value->text;
     else
         from.fault(*value, "prefix",
@@ -134,6 +155,7 @@ std::optional<memcached_server_address> parse_memcached_server(std::string_view 
         why = in_quotes(text) + " is a path; a unix socket is written as unix:" + std::string(text);
         return std::nullopt;
     }
+    if (is_of_other_clients(text, why)) return std::nullopt;
     const bool has_port = text.starts_with('[') ? !text.ends_with(']') : text.find(':') != std::string_view::npos;
     const auto parsed =
         parse_address(has_port ? std::string(text) : std::string(text).append(default_port), address_use::server, why);
