@@ -57,13 +57,15 @@ constexpr std::string_view target_switches[] = {
     "X-VHM-Host",           "X-VHM-Root",     "Front-End-Https", "X-Forwarded"};
 constexpr std::string_view method_switches[] = {"X-HTTP-Method", "X-HTTP-Method-Override", "X-Method-Override"};
 
-// What an application may reflect or be switched by, and a cached route's key does not know.
+// What an application may reflect or be switched by, and a cached route's key does not know; nor does that of a page,
+// which the application itself may keep of its answer.
 bool is_unkeyed_input(http::field_view field, const outgoing_request& from) {
     // Beast's table has none of them.
-    if (field.id != http::field_id::unknown || !from.route.cache) return false;
+    if (field.id != http::field_id::unknown || !(from.route.cache || from.route.memcached_pages)) return false;
     if (!is_any(field.name, target_switches) &&
         !(http::is_safe(from.request.method) && is_any(field.name, method_switches)))
         return false;
+    if (!from.route.cache) return true;
     const std::vector<std::string>& keyed = from.route.cache->key.headers;
     return std::none_of(keyed.begin(), keyed.end(),
                         [&](const std::string& name) { return http::iequals(name, field.name); });

@@ -36,6 +36,7 @@ struct circumstances {
     bool pass_upgrade = false;
     bool keep_alive = true;
     std::optional<conf::route_cache_settings> cache = conf::route_cache_settings{};
+    bool has_pages = false;
     bool may_store = false;
     std::string validators{};
 };
@@ -48,6 +49,7 @@ std::string compose(const std::string& head, const circumstances& c = {}) {
     route.request_headers = c.rules;
     route.rewrite = c.rewrite;
     route.cache = c.cache;
+    if (c.has_pages) route.memcached_pages.emplace();
     const http::forwarded_client client{.address = boost::asio::ip::make_address(c.peer),
                                         .scheme = "http",
                                         .host = from.head.host,
@@ -363,6 +365,14 @@ TEST_CASE("what no key knows cannot switch an application on a cached route", "[
         CAPTURE(name);
         for (const std::string method : {"GET", "HEAD", "OPTIONS"})
             CHECK(all(compose(method + " / HTTP/1.1\r\nHost: a\r\n" + name + ": PUT\r\n\r\n"), name).empty());
+    }
+}
+
+TEST_CASE("nor on a route whose pages the application itself keeps", "[proxy][forward][memcached][security]") {
+    for (const std::string& name : {target_switches.front(), method_switches.front()}) {
+        CAPTURE(name);
+        CHECK(all(compose_with(name + ": evil\r\n", {.cache = std::nullopt, .has_pages = true}), name).empty());
+        CHECK(all(compose_with(name + ": evil\r\n", {.has_pages = true}), name).empty());
     }
 }
 
