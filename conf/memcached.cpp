@@ -56,17 +56,29 @@ bool add_placeholder(std::string_view name, piece::kind what, std::vector<piece>
     return true;
 }
 
-// A query may have every byte that a path has, but for the ? that a path has not.
+auto place_of(piece::kind what, const std::vector<piece>& key) {
+    return std::find_if(key.begin(), key.end(), [what](const piece& each) { return each.what == what; });
+}
+
+// A ? is what neither a path nor a host has.
+bool has_mark(std::vector<piece>::const_iterator from, std::vector<piece>::const_iterator to) {
+    return std::any_of(from, to, [](const piece& each) { return each.text.find('?') != std::string::npos; });
+}
+
+// A query may have every byte that a path has, but for the ?.
 bool hides_query(const std::vector<piece>& key) {
-    const auto is = [](piece::kind what) { return [what](const piece& each) { return each.what == what; }; };
-    const auto path = std::find_if(key.begin(), key.end(), is(piece::kind::path));
-    const auto query = std::find_if(key.begin(), key.end(), is(piece::kind::query));
+    const auto path = place_of(piece::kind::path, key);
+    const auto query = place_of(piece::kind::query, key);
     if (query == key.end() || path == key.end()) return false;
-    const bool is_split = path < query && std::any_of(path, query, [](const piece& each) {
-                              return each.text.find('?') != std::string::npos;
-                          });
-    return !is_split ||
+    return path > query || !has_mark(path, query) ||
            std::any_of(query + 1, key.end(), [](const piece& each) { return each.what != piece::kind::literal; });
+}
+
+// Behind a path, which may have every byte that a host has: "/a:80" with ":" and "b" is "/a" with it and "80:b".
+bool hides_host(const std::vector<piece>& key) {
+    const auto path = place_of(piece::kind::path, key);
+    const auto host = place_of(piece::kind::host, key);
+    return path < host && host != key.end() && !has_mark(path, host);
 }
 
 bool is_literal(char c) {
@@ -206,6 +218,12 @@ std::optional<std::vector<piece>> parse_page_key(std::string_view text, std::str
         why = in_quotes(text) +
               " does not show where the query begins, so two targets may have one key; write {query} " +
               "behind {path}? and before nothing else, such as \"page:{host}{path}?{query}\"";
+        return std::nullopt;
+    }
+    if (hides_host(key)) {
+        why = in_quotes(text) +
+              " does not show where the path ends, so two pages may have one key; write {host} before {path}, such as "
+              "\"page:{host}{path}\"";
         return std::nullopt;
     }
     if (has_kind(key, piece::kind::path)) return key;

@@ -397,7 +397,8 @@ struct page_settings {
     };
 
     // The key, in its order. Each kind but literal at most once, the path always; a placeholder follows another only as
-    // {host}{path} or {scheme}{path}, so that two requests have one key only if they agree in all that it names.
+    // {host}{path} or {scheme}{path}, a host or a query behind the path only behind a ?, and the query last, so that
+    // two requests have one key only if they agree in all that it names.
     std::vector<piece> key;
     // Of pages that do not say it themselves. Empty, the default: auto, by the name of the file.
     std::optional<std::string> content_type;

@@ -122,6 +122,13 @@ class _Template:
         # Where two values touch, two requests could share a key that differ in where one of them ends.
         if re.search(r"\}\{(?!path)|\{query\}\{", text):
             raise ValueError("in the template %r only {host}{path} and {scheme}{path} may touch" % text)
+        # A host and a query may have every byte that a path has, but for the ? that neither path nor host has.
+        if re.search(r"\{path\}[^?]*\{host\}", text):
+            raise ValueError("the template %r needs {host} before {path}" % text)
+        if "query" in names and not re.search(r"\{path\}.*\?.*\{query\}[^{]*\Z", text):
+            raise ValueError("the template %r needs {query} as the last, and behind a ?: {path}?{query}" % text)
+        if len(text) > MOST_KEY_BYTES:
+            raise ValueError("the template has more than the %d bytes of a key" % MOST_KEY_BYTES)
         self.has_query = "query" in names
 
     def key(self, scheme, host, path, query):
@@ -448,11 +455,11 @@ class Pages:
             return False
 
     def delete(self, host, path, *, query="", scheme="http"):
-        """Takes the page of a URL out, also one that is being made from what was there before, and whatever weirs have stored
-        themselves under the URL. path, query: as for put. Where the template has no {query}, a path has one page, that of no
-        query: it goes whatever the query is, and so does what weirs have of the path without one.
+        """Takes the page of a URL out, also one that is being made from what was there before, and, by way of the purge log,
+        whatever weirs have stored themselves under the URL. path, query: as for put. Where the template has no {query}, a path
+        has one page, that of no query: it goes whatever the query is, and so does what weirs have of the path without one.
 
-        Whether that is done. False: memcached did not say so, and the page may stay for its lifetime; or no URL is like that."""
+        Whether that is done. False: memcached did not say so, and the page may stay for its lifetime; or this is no URL."""
         host = normalised_host(host, scheme)
         if host is None or not re.match(r"/[!->@-~]*\Z", path) or not re.match(r"[!-~]*\Z", query):
             return False

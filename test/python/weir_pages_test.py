@@ -155,7 +155,8 @@ class Keys(unittest.TestCase):
     def test_templates_that_weir_refuses(self):
         for template in ("page", "{host}", "{uri}{path}", "{path}{path}", "{path}{query}", "{scheme}{host}{path}",
                          "{query}{path}", "{path}{host}", "{path} ", "{path}}", "{{path}", "{Path}{path}",
-                         "ü{path}", "{}{path}"):
+                         "ü{path}", "{}{path}", "{path}:{query}", "{query}?{path}", "{path}?{query}:{host}",
+                         "{path}:{host}", "{path}:{host}?{query}", "{path}" + "x" * 245):
             with self.subTest(template), self.assertRaises(ValueError):
                 weir_pages.Pages(["a:1"], template=template)
 
@@ -976,16 +977,54 @@ class Wsgi(WithMemcached):
         self.assertEqual((content, self.kept("/x")), (b"x", None))
 
 
-class Examples(unittest.TestCase):
-    def test_the_examples_of_the_documentation_run(self):
-        examples = re.findall(r"(?:^    .*\n)+", weir_pages.__doc__, re.MULTILINE)
-        examples = [example for example in examples if "import weir_pages" in example]
+class Examples(WithMemcached):
+    def setUp(self):
+        super().setUp()
+        self.addCleanup(setattr, cherrypy.tools, "weir_pages", getattr(cherrypy.tools, "weir_pages", None))
+        cherrypy.config.update({"log.screen": False})
+
+    def examples(self, text):
+        """What each of them defines, with the memcached of this test."""
+        blocks = re.findall(r"(?:^ {4}.*\n|^\n(?= {4}))+", text, re.MULTILINE)
+        for block in blocks:
+            if "weir_pages.Pages(" not in block:
+                continue
+            code = "\n".join(line[4:] for line in block.splitlines())
+            self.assertLessEqual(len([line for line in code.splitlines() if line]), 12)
+            self.assertIn('["127.0.0.1:11211"', code)
+            code = code.replace('["127.0.0.1:11211"]', "[%r], timeout=%d" % ("unix:" + self.memcached.path, PATIENCE))
+            defined = {}
+            exec(code.replace("cherrypy.quickstart(Site())", ""), defined)
+            yield defined
+
+    def ask(self, application, path):
+        environ = {"HTTP_HOST": "www.example.org", "REQUEST_URI": path, "PATH_INFO": path, "REMOTE_ADDR": "127.0.0.1",
+                   "REMOTE_PORT": "1"}
+        wsgiref.util.setup_testing_defaults(environ)
+        content = b"".join(application(environ, lambda *_: None))
+        self.assertEqual(self.kept(path, "www.example.org")[2], content)
+
+    def check(self, defined):
+        if "Site" in defined:
+            self.ask(cherrypy.Application(defined["Site"]()), "/user/ada")
+        else:
+            self.ask(defined["application"], "/news")
+
+    def test_the_examples_of_the_module_work(self):
+        examples = list(self.examples(weir_pages.__doc__))
         self.assertEqual(len(examples), 2)
-        for example in examples:
-            with self.subTest(example):
-                code = "\n".join(line[4:] for line in example.splitlines())
-                self.assertLessEqual(len(code.splitlines()), 12)
-                exec(code.replace("cherrypy.quickstart(Site())", "cherrypy.Application(Site())"), {})
+        for defined in examples:
+            self.check(defined)
+
+    def test_the_examples_of_the_readme_work(self):
+        with open(os.path.join(FOLDER, "..", "..", "README.md"), encoding="utf-8") as file:
+            tool, middleware, functions = self.examples(file.read())
+        self.assertEqual(functions["before"], self.pages.position()[:-1] + "0")
+        self.assertIsNone(self.kept("/news", "www.example.org"))
+        self.assertEqual(self.records(), [["hard url www.example.org/news"], ["hard tag news"]])
+        self.check(tool)
+        self.assertEqual(self.kept("/user/ada", "www.example.org")[1]["Surrogate-Key"], "user-ada")
+        self.check(middleware)
 
 
 if __name__ == "__main__":
