@@ -43,7 +43,7 @@ std::string status_table(const shown_status& shown) {
                             one.since, one.hits, one.keys, one.failures);
     }
     if (shown.log) {
-        text += fmt::format("purge log: {}, read {}, {} purges waiting, lost {} times\n",
+        text += fmt::format("purge log: {}, read {}, own purges waiting {}, times lost {}\n",
                             shown.log->is_in_step ? "in step" : "not in step",
                             shown.log->last_read.empty() ? "never" : shown.log->last_read, shown.log->waiting,
                             shown.log->times_lost);

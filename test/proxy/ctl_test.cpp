@@ -110,12 +110,12 @@ TEST_CASE("memcached and its purge log have lines of their own", "[proxy][ctl][m
     };
     CHECK(table() == servers);
     status.purge_log.emplace();
-    CHECK(table() == servers + "purge log: not in step, read never, 0 purges waiting, lost 0 times\n");
+    CHECK(table() == servers + "purge log: not in step, read never, own purges waiting 0, times lost 0\n");
     status.purge_log->is_in_step = true;
     status.purge_log->last_read = std::chrono::system_clock::from_time_t(1'795'291'262);
     status.purge_log->waiting = 2;
     status.purge_log->times_lost = 1;
-    CHECK(table() == servers + "purge log: in step, read 2026-11-21T20:01:02Z, 2 purges waiting, lost 1 times\n");
+    CHECK(table() == servers + "purge log: in step, read 2026-11-21T20:01:02Z, own purges waiting 2, times lost 1\n");
 }
 
 TEST_CASE("a command gets the parts of an address", "[proxy][ctl][roll]") {
