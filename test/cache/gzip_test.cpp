@@ -2,8 +2,8 @@
 
 #include <catch2/catch.hpp>
 
-#include "test/cache/gzipped.hpp"
 #include "test/cache/heads.hpp"
+#include "test/support/gzipped.hpp"
 
 namespace weir::cache {
 namespace {

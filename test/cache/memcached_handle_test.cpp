@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "test/cache/memcached_support.hpp"
-#include "test/cache/scripted_memcached.hpp"
+#include "test/support/scripted_memcached.hpp"
 
 namespace weir::cache {
 namespace {

@@ -5,8 +5,8 @@
 #include "cache/conditional.hpp"
 #include "cache/media_type.hpp"
 #include "cache/tags.hpp"
-#include "test/cache/gzipped.hpp"
 #include "test/cache/heads.hpp"
+#include "test/support/gzipped.hpp"
 
 namespace weir::cache {
 namespace {

@@ -1,4 +1,4 @@
-#include "test/cache/scripted_memcached.hpp"
+#include "test/support/scripted_memcached.hpp"
 
 #include <netinet/in.h>
 #include <sys/socket.h>

@@ -1,4 +1,4 @@
-#include "test/cache/gzipped.hpp"
+#include "test/support/gzipped.hpp"
 
 #include <zlib.h>
 
