@@ -86,6 +86,7 @@ class judgement {
 void count_outcome(const message& got, tally& count) {
     const std::string status = got.value("cache-status");
     if (status.find("; hit") != status.npos) ++count.hits;
+    if (status.find("detail=memcached") != status.npos) ++count.from_memcached;
     if (status.find("ttl=-") != status.npos) ++count.stale;
     if (status.find("; collapsed") != status.npos) ++count.collapsed;
 }
@@ -287,6 +288,7 @@ void tally::add(const tally& other) {
     unsatisfiable += other.unsatisfiable;
     not_modified += other.not_modified;
     hits += other.hits;
+    from_memcached += other.from_memcached;
     stale += other.stale;
     collapsed += other.collapsed;
     cut += other.cut;

@@ -19,7 +19,8 @@ struct before {
 // What went on, for the summary: a run without hits would show nothing.
 struct tally {
     std::uint64_t requests = 0, whole = 0, parts = 0, several_parts = 0, unsatisfiable = 0, not_modified = 0, hits = 0,
-                  stale = 0, collapsed = 0, cut = 0, errors = 0, left = 0, unsafe = 0, purges = 0, needless = 0;
+                  from_memcached = 0, stale = 0, collapsed = 0, cut = 0, errors = 0, left = 0, unsafe = 0, purges = 0,
+                  needless = 0;
     void add(const tally& other);
 };
 

@@ -1,5 +1,5 @@
 // usage: differential --weir PATH [--requests N] [--seed S] [--workers N] [--connections N] [--rate N]
-//                     [--eviction lru|s3fifo] [--memory SIZE] [--kinds NAME,...]
+//                     [--eviction lru|s3fifo] [--memory SIZE|off] [--memcached] [--kinds NAME,...]
 // Random requests through the program against an origin whose content is a function of the request, of what the page is
 // and of how often it changed: no answer may be another than one of those that the page, the request and the time
 // allow. Exit status: 0 when all were right, 1 otherwise, and the first wrong ones are printed with the seed.
@@ -9,11 +9,13 @@
 #include <cstdio>
 #include <exception>
 #include <iostream>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "test/differential/client.hpp"
 #include "test/differential/origin.hpp"
+#include "test/support/memcached_process.hpp"
 #include "test/support/process.hpp"
 #include "test/support/temporary_folder.hpp"
 
@@ -29,10 +31,12 @@ struct options {
     std::uint64_t rate = 0;
     std::string eviction = "lru";
     std::string memory = "16MiB";
+    bool memcached = false;
     std::vector<std::string> kinds;
 };
 
-std::string yaml_of(const options& given, std::uint16_t origin) {
+// `memcached`: the address of one, or "".
+std::string yaml_of(const options& given, std::uint16_t origin, const std::string& memcached) {
     std::string text = "workers: " + std::to_string(given.workers) +
                        "\n"
                        "drain_timeout: 5s\n"
@@ -41,7 +45,9 @@ std::string yaml_of(const options& given, std::uint16_t origin) {
                        "log: {access: off}\n"
                        "cache: {memory: " +
                        given.memory + ", max_response: 1MiB, eviction: " + given.eviction +
-                       ", purge: {allow: [127.0.0.1/32]}}\n"
+                       ", purge: {allow: [127.0.0.1/32]}" +
+                       (memcached.empty() ? "" : ", memcached: {servers: [" + memcached + "], timeout: 1s}") +
+                       "}\n"
                        "upstreams:\n"
                        "  app:\n"
                        "    servers: [\"127.0.0.1:" +
@@ -87,7 +93,8 @@ void show(const tally& count, std::uint64_t at_origin) {
               << count.whole << " whole answers, " << count.parts << " parts, " << count.several_parts
               << " with several parts, " << count.unsatisfiable << " unsatisfiable, " << count.not_modified
               << " not modified\n"
-              << count.hits << " hits, " << count.stale << " of them stale, " << count.collapsed << " collapsed\n"
+              << count.hits << " hits, " << count.stale << " of them stale, " << count.from_memcached
+              << " of them from memcached, " << count.collapsed << " collapsed\n"
               << count.cut << " cut, " << count.errors << " errors, " << count.left << " clients left, " << count.unsafe
               << " unsafe requests, " << count.purges << " purges, " << count.needless
               << " whole answers where 304 would have done\n";
@@ -112,7 +119,9 @@ int run(const options& given) {
     std::vector<std::string> shown;
     {
         origin serves(pages);
-        test::write_file(file, yaml_of(given, serves.port()));
+        std::optional<test::memcached_process> memcached;
+        if (given.memcached) memcached.emplace();
+        test::write_file(file, yaml_of(given, serves.port(), memcached ? memcached->address() : ""));
         test::process weir({given.weir, "serve", file});
         const auto port = port_after(weir.wait_for_error_line("listening on "));
         const auto admin = port_after(weir.wait_for_error_line("admin on "));
@@ -133,6 +142,7 @@ int run(const options& given) {
         show(count, serves.requests());
     }
     if (shown.empty() && count.hits == 0) shown.push_back("no hit at all: nothing was shown");
+    if (shown.empty() && given.memcached && count.from_memcached == 0) shown.push_back("no hit in memcached at all");
     if (shown.empty()) {
         std::cout << "all were right (seed " << given.seed << ")\n";
         return 0;
@@ -155,7 +165,8 @@ int main(int count, char** arguments) {
     app.add_option("--connections", given.connections, "of clients, each with a thread of its own");
     app.add_option("--rate", given.rate, "the most requests a second; 0: as fast as it goes");
     app.add_option("--eviction", given.eviction, "of the cache: lru or s3fifo");
-    app.add_option("--memory", given.memory, "of the cache");
+    app.add_option("--memory", given.memory, "of the cache; off: none");
+    app.add_flag("--memcached", given.memcached, "one behind the cache's memory");
     app.add_option("--kinds", given.kinds, "of pages, all unless given")->delimiter(',');
     CLI11_PARSE(app, count, arguments);
     ::signal(SIGPIPE, SIG_IGN);
