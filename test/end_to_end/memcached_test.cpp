@@ -1,5 +1,5 @@
-// The cache's second level, on real memcached servers: a warm restart, one fetch for several weirs, purges that reach
-// all of them, and servers that fail.
+// The cache's second level, on real memcached servers: a warm restart, one fetch for several weirs, and servers that
+// come and go. See memcached_nodes_test.cpp and memcached_faults_test.cpp, too.
 #include <signal.h>
 
 #include <atomic>
@@ -7,54 +7,17 @@
 #include <string>
 #include <vector>
 
-#include "test/end_to_end/origin_and_weir.hpp"
-#include "test/support/json.hpp"
-#include "test/support/memcached_process.hpp"
+#include "test/end_to_end/memcached_and_weir.hpp"
 #include "test/support/patience.hpp"
 
 namespace weir::test {
-namespace {
-
-const std::string for_a_minute = "Cache-Control: max-age=60\r\n";
-
-// Long, for the sanitizers' sake, where a test is not about servers that fail.
-const std::string patient = "timeout: 5s";
-
-std::string tier(const std::vector<const memcached_process*>& servers, const std::string& more = patient,
-                 const std::string& cache = "") {
-    std::string list;
-    for (const memcached_process* one : servers) list += (list.empty() ? "" : ", ") + one->address();
-    return "cache: {" + cache + (cache.empty() ? "" : ", ") + "purge: {allow: [127.0.0.0/8]}, memcached: {servers: [" +
-           list + "]" + (more.empty() ? "" : ", ") + more + "}}\n";
-}
-
-// Answers every request with its number.
-struct counting_origin {
-    explicit counting_origin(const std::string& fields = for_a_minute)
-        : origin(scripted_origin::answering([this, fields](const request& got) {
-              return ok("answer " + std::to_string(++count) + " to " + got.target, fields);
-          })) {}
-
-    std::atomic<unsigned> count{0};
-    scripted_origin origin;
-};
-
-configuration of(const counting_origin& origin, const std::string& top) {
-    return {.servers = {origin.origin.address()}, .top = top, .workers = 2, .admin = true};
-}
-
-std::string cache_status(const response& got) {
-    return got.value("Cache-Status").value_or("");
-}
-
-}  // namespace
 
 TEST_CASE("a restart of weir answers from memcached", "[end_to_end][memcached]") {
     const std::string memory = GENERATE(as<std::string>(), "", "memory: off");
     CAPTURE(memory);
     memcached_process memcached;
     counting_origin origin;
-    const configuration parts = of(origin, tier({&memcached}, patient, memory));
+    const configuration parts = of(origin, tier(memcached, patient, memory));
     {
         const weir_instance weir(parts);
         for (const char* target : {"/a", "/b", "/c?d=e"}) CHECK(weir.ask_get(target).status == 200);
@@ -81,7 +44,7 @@ TEST_CASE("what memcached holds is a stored response like any other", "[end_to_e
         }
         return ok(page, for_a_minute + "Vary: Accept-Language\r\nETag: \"en\"\r\n");
     }));
-    const configuration parts{.servers = {origin.address()}, .top = tier({&memcached})};
+    const configuration parts{.servers = {origin.address()}, .top = tier(memcached)};
     {
         const weir_instance weir(parts);
         CHECK(weir.ask_get("/", "Accept-Language: de\r\n").content == "deutsch");
@@ -124,13 +87,97 @@ TEST_CASE("what memcached holds is validated where it has to be", "[end_to_end][
         if (got.value("If-None-Match") == "\"1\"") return "HTTP/1.1 304 Not Modified\r\n" + fields + "\r\n";
         return ok("page", fields);
     }));
-    const configuration parts{.servers = {origin.address()}, .top = tier({&memcached})};
+    const configuration parts{.servers = {origin.address()}, .top = tier(memcached)};
     CHECK(weir_instance(parts).ask_get("/").content == "page");
     const response got = weir_instance(parts).ask_get("/");
     CHECK(got.content == "page");
     CHECK(cache_status(got).find("fwd=stale; fwd-status=304") != std::string::npos);
     CHECK(origin.last().value("If-None-Match") == "\"1\"");
     CHECK(origin.requests() == 2);
+}
+
+TEST_CASE("memcached alone is a cache, too", "[end_to_end][memcached]") {
+    const memcached_process memcached;
+    counting_origin origin(for_a_minute + "ETag: \"1\"\r\n");
+    const weir_instance weir(of(origin, tier(memcached, patient, "memory: off")));
+    CHECK(weir.ask_get("/").content == "answer 1 to /");
+    CHECK(eventually([&] { return is_hit(weir.ask_get("/")); }));
+    const unsigned before = origin.count;
+    const response whole = weir.ask_get("/");
+    CHECK(whole.content == "answer " + std::to_string(before) + " to /");
+    CHECK(cache_status(whole).ends_with("; detail=memcached"));
+    const response part = weir.ask_get("/", "Range: bytes=0-5\r\n");
+    CHECK(part.status == 206);
+    CHECK(part.content == "answer");
+    CHECK(part.text("Content-Range") == "bytes 0-5/" + std::to_string(whole.content.size()));
+    CHECK(weir.ask_get("/", "Range: bytes=1000-\r\n").status == 416);
+    CHECK(weir.ask_get("/", "If-None-Match: \"1\"\r\n").status == 304);
+    CHECK(weir.ask_get("/", "If-None-Match: \"2\"\r\n").content == whole.content);
+    const response head = weir.ask("HEAD / HTTP/1.1\r\nHost: test.example\r\n\r\n");
+    CHECK(is_hit(head));
+    CHECK(head.text("Content-Length") == std::to_string(whole.content.size()));
+    CHECK(origin.count == before);
+    CHECK(weir.ask("PURGE / HTTP/1.1\r\nHost: test.example\r\n\r\n").status == 200);
+    CHECK(weir.ask_get("/").content == "answer " + std::to_string(before + 1) + " to /");
+}
+
+TEST_CASE("memcached alone validates what is stale, and has it stand in for an error",
+          "[end_to_end][memcached][rfc9111-4.3.4][rfc5861-4]") {
+    const memcached_process memcached;
+    std::atomic<bool> fails{false};
+    const scripted_origin origin([&](origin_connection& peer) {
+        for (;;) {
+            const request got = peer.read_request();
+            if (fails) return peer.close();
+            const std::string fields = "ETag: \"1\"\r\nCache-Control: max-age=1, stale-if-error=600\r\n";
+            if (got.value("If-None-Match") == "\"1\"") {
+                peer.send("HTTP/1.1 304 Not Modified\r\n" + fields + "X-Validated: yes\r\n\r\n");
+            } else {
+                peer.send(ok("page", fields + "X-Validated: no\r\n"));
+            }
+        }
+    });
+    const weir_instance weir(
+        {.servers = {origin.address()}, .upstream = no_retry, .top = tier(memcached, patient, "memory: off")});
+    CHECK(weir.ask_get("/").content == "page");
+    const auto ask_until = [&](const std::string& said) {
+        bool is_right = true;
+        CHECK(eventually([&] {
+            const response got = weir.ask_get("/");
+            is_right = is_right && got.status == 200 && got.content == "page";
+            return cache_status(got).find(said) != std::string::npos;
+        }));
+        CHECK(is_right);
+    };
+    ask_until("fwd=stale; fwd-status=304");
+    CHECK(origin.last().value("If-None-Match") == "\"1\"");
+    // What was validated is what lies there.
+    CHECK(eventually([&] {
+        const response got = weir.ask_get("/");
+        return is_hit(got) && got.text("X-Validated") == "yes";
+    }));
+    fails = true;
+    ask_until("detail=stale-if-error");
+}
+
+TEST_CASE("clients that come together make one fetch with memcached alone", "[end_to_end][memcached]") {
+    const memcached_process memcached;
+    gate all_ask;
+    const scripted_origin origin(scripted_origin::answering([&](const request&) {
+        all_ask.wait();
+        return ok("page", for_a_minute);
+    }));
+    const weir_instance weir(
+        {.servers = {origin.address()}, .top = tier(memcached, patient, "memory: off"), .workers = 2, .admin = true});
+    std::vector<raw_client> clients;
+    for (int i = 0; i < 40; ++i) {
+        clients.push_back(weir.client());
+        clients.back().send(get("/"));
+    }
+    CHECK(has_active(weir, 40));
+    all_ask.open();
+    for (raw_client& client : clients) CHECK(client.read_response().content == "page");
+    CHECK(origin.requests() == 1);
 }
 
 TEST_CASE("a cold page is fetched once for three weirs", "[end_to_end][memcached]") {
@@ -140,7 +187,7 @@ TEST_CASE("a cold page is fetched once for three weirs", "[end_to_end][memcached
         all_ask.wait();
         return ok("page", for_a_minute);
     }));
-    const configuration parts{.servers = {origin.address()}, .top = tier({&memcached}), .workers = 2, .admin = true};
+    const configuration parts{.servers = {origin.address()}, .top = tier(memcached), .workers = 2, .admin = true};
     const weir_instance first(parts);
     const weir_instance second(parts);
     const weir_instance third(parts);
@@ -160,7 +207,7 @@ TEST_CASE("a cold page is fetched once for three weirs", "[end_to_end][memcached
 TEST_CASE("what may not be stored is asked for side by side on every weir", "[end_to_end][memcached]") {
     memcached_process memcached;
     counting_origin origin("Cache-Control: no-store\r\n");
-    const configuration parts = of(origin, tier({&memcached}));
+    const configuration parts = of(origin, tier(memcached));
     const weir_instance first(parts);
     const weir_instance second(parts);
     CHECK(first.ask_get("/").content == "answer 1 to /");
@@ -178,7 +225,7 @@ TEST_CASE("a weir that dies with the fill lock delays nobody beyond its limit", 
         peer.send(ok("page", for_a_minute));
         peer.wait_for_end();
     });
-    const configuration parts{.servers = {origin.address()}, .top = tier({&memcached}, patient + ", fill_lock: 1s")};
+    const configuration parts{.servers = {origin.address()}, .top = tier(memcached, patient + ", fill_lock: 1s")};
     weir_instance dying(parts);
     raw_client waiting = dying.client();
     waiting.send(get("/"));
@@ -191,33 +238,10 @@ TEST_CASE("a weir that dies with the fill lock delays nobody beyond its limit", 
     CHECK(origin.requests() == 2);
 }
 
-TEST_CASE("a purge reaches every weir", "[end_to_end][memcached][purge]") {
-    memcached_process memcached;
-    counting_origin origin(for_a_minute + "Surrogate-Key: all some\r\n");
-    const configuration parts = of(origin, tier({&memcached}));
-    const weir_instance first(parts);
-    const weir_instance second(parts);
-    CHECK(first.ask_get("/a/b").content == "answer 1 to /a/b");
-    CHECK(second.ask_get("/a/b").content == "answer 1 to /a/b");
-    const auto order = GENERATE(as<std::string>(), R"({"url": "http://test.example/a/b"})", R"({"tag": "some"})",
-                                R"({"prefix": "http://test.example/a/"})", R"({"all": true})");
-    CAPTURE(order);
-    raw_client admin(first.admin_port());
-    CHECK(
-        admin
-            .ask("POST /cache/purge HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: " +
-                 std::to_string(order.size()) + "\r\n\r\n" + order)
-            .status == 200);
-    CHECK(first.ask_get("/a/b").content == "answer 2 to /a/b");
-    CHECK(eventually([&] { return second.ask_get("/a/b").content != "answer 1 to /a/b"; }));
-    // What the first weir fetched before the purge was in the log is asked for once more, to be sure.
-    CHECK(origin.origin.requests() <= 3);
-}
-
 TEST_CASE("a weir that was stopped meanwhile learns what was purged", "[end_to_end][memcached][purge]") {
     memcached_process memcached;
     counting_origin origin;
-    const configuration parts = of(origin, tier({&memcached}));
+    const configuration parts = of(origin, tier(memcached));
     const weir_instance first(parts);
     weir_instance second(parts);
     CHECK(second.ask_get("/").content == "answer 1 to /");
@@ -232,7 +256,7 @@ TEST_CASE("a weir that was stopped meanwhile learns what was purged", "[end_to_e
 TEST_CASE("when the log of purges is lost, what memory holds is validated", "[end_to_end][memcached][purge]") {
     memcached_process memcached;
     counting_origin origin(for_a_minute + "ETag: \"1\"\r\n");
-    const weir_instance weir(of(origin, tier({&memcached})));
+    const weir_instance weir(of(origin, tier(memcached)));
     CHECK(weir.ask_get("/").content == "answer 1 to /");
     CHECK(weir.ask_get("/").content == "answer 1 to /");
     memcached.kill();
@@ -246,7 +270,7 @@ TEST_CASE("what is stale in memcached is answered at once, and refreshed behind"
           "[end_to_end][memcached][rfc5861-3]") {
     const memcached_process memcached;
     counting_origin origin("Cache-Control: max-age=1, stale-while-revalidate=60\r\n");
-    const weir_instance weir(of(origin, tier({&memcached}, patient, "memory: off")));
+    const weir_instance weir(of(origin, tier(memcached, patient, "memory: off")));
     CHECK(weir.ask_get("/").content == "answer 1 to /");
     // It is there a moment after its client has it.
     CHECK(eventually([&] { return cache_status(weir.ask_get("/")).starts_with("weir; hit;"); }));
@@ -263,7 +287,7 @@ TEST_CASE("a personal request gets nothing from memcached that is not public",
           "[end_to_end][memcached][session_cookies]") {
     const memcached_process memcached;
     counting_origin origin;
-    configuration parts = of(origin, tier({&memcached}));
+    configuration parts = of(origin, tier(memcached));
     parts.route = "    cache: {session_cookies: [sid]}\n";
     CHECK(weir_instance(parts).ask_get("/").content == "answer 1 to /");
     const weir_instance weir(parts);
@@ -281,7 +305,7 @@ TEST_CASE("all who wait get the stale response of memcached where the origin fai
         peer.send(ok("page", "Connection: close\r\nCache-Control: max-age=1, stale-if-error=600\r\n"));
     });
     const configuration parts{
-        .servers = {origin.address()}, .upstream = no_retry, .top = tier({&memcached}), .workers = 2};
+        .servers = {origin.address()}, .upstream = no_retry, .top = tier(memcached), .workers = 2};
     const weir_instance first(parts);
     CHECK(first.ask_get("/").content == "page");
     // From then on it is stale.
@@ -298,7 +322,7 @@ TEST_CASE("all who wait get the stale response of memcached where the origin fai
 TEST_CASE("no request fails with memcached", "[end_to_end][memcached]") {
     memcached_process memcached;
     counting_origin origin;
-    const weir_instance weir(of(origin, tier({&memcached}, "timeout: 50ms")));
+    const weir_instance weir(of(origin, tier(memcached, "timeout: 50ms")));
     CHECK(weir.ask_get("/before").status == 200);
     const auto break_it = GENERATE(0, 1);
     CAPTURE(break_it);
@@ -322,7 +346,7 @@ TEST_CASE("no request fails with memcached", "[end_to_end][memcached]") {
     CHECK(eventually([&] {
         const std::string target = "/again" + std::to_string(origin.count);
         weir.ask_get(target);
-        const weir_instance other(of(origin, tier({&memcached})));
+        const weir_instance other(of(origin, tier(memcached)));
         return cache_status(other.ask_get(target)).ends_with("detail=memcached");
     }));
 }
@@ -369,7 +393,7 @@ TEST_CASE("what is asked of each server is counted", "[end_to_end][memcached][st
 TEST_CASE("the status says how a weir stands to the log of purges", "[end_to_end][memcached][purge][status]") {
     memcached_process memcached;
     counting_origin origin;
-    const weir_instance weir(of(origin, tier({&memcached})));
+    const weir_instance weir(of(origin, tier(memcached)));
     const auto log = [&] { return weir.status().at("purge_log"); };
     const std::string purge = "PURGE / HTTP/1.1\r\nHost: test.example\r\n\r\n";
     CHECK(eventually([&] { return log().at("in_step") == true && log().at("last_read").is_string(); }));
