@@ -5,20 +5,18 @@
 #include <catch2/catch.hpp>
 #include <string>
 
-#include "test/end_to_end/origin_and_weir.hpp"
-#include "test/support/connection.hpp"
-#include "test/support/memcached_process.hpp"
+#include "test/end_to_end/memcached_and_weir.hpp"
+#include "test/support/gzipped.hpp"
+#include "test/support/memcached_text.hpp"
 #include "test/support/patience.hpp"
+#include "test/support/python_server.hpp"
 
 namespace weir::test {
 namespace {
 
 // Puts a value where weir looks, as a program would.
 void put(const memcached_process& memcached, const std::string& key, const std::string& value, unsigned flags = 0) {
-    auto stream = connection::to_tcp("127.0.0.1", memcached.port());
-    stream.send("set " + key + ' ' + std::to_string(flags) + " 0 " + std::to_string(value.size()) + "\r\n" + value +
-                "\r\n");
-    REQUIRE(stream.take_until("\r\n") == "STORED\r\n");
+    memcached_text(memcached).set(key, value, flags);
 }
 
 // One route that looks for pages; the application answers with its number.
@@ -40,6 +38,31 @@ struct site {
     memcached_process memcached;
     std::atomic<unsigned> count{0};
     origin_and_weir under_test;
+};
+
+// The same with a real CherryPy, whose pages weir_pages.py keeps.
+struct python_site {
+    explicit python_site(bool has_cache_, const std::string& key = "page:{host}{path}")
+        : has_cache(has_cache_),
+          server("cherrypy_pages.py", {"--memcached", memcached.address(), "--template", key}),
+          weir({.servers = {server.address()},
+                .route = "    memcached_pages: {key: \"" + key + "\"}\n" + (has_cache ? "" : no_cache),
+                .top = tier(memcached),
+                .workers = 2}) {}
+
+    response ask(const std::string& target) { return weir.ask_get(target); }
+    // Whether it comes from memcached, where the tool has put it. Without a cache that does not say so; but then what
+    // CherryPy is asked for is another run.
+    bool is_kept(const std::string& target) {
+        const response got = ask(target);
+        if (has_cache) return cache_status(got).find("detail=memcached-page") != std::string::npos;
+        return ask(target).content == got.content;
+    }
+
+    const bool has_cache;
+    memcached_process memcached;
+    python_server server;
+    weir_instance weir;
 };
 
 }  // namespace
@@ -115,11 +138,7 @@ TEST_CASE("a page may bring its status and fields", "[end_to_end][memcached][pag
 
 TEST_CASE("a page with tags is purged by them", "[end_to_end][memcached][pages][purge]") {
     site of("    cache: off\n");
-    auto stream = connection::to_tcp("127.0.0.1", of.memcached.port());
-    stream.send("get weir:purges\r\n");
-    std::string head = stream.take_until("END\r\n");
-    head = head.substr(head.find("\r\n") + 2);
-    const std::string position = head.substr(0, head.find("\r\n"));
+    const std::string position = memcached_text(of.memcached).get("weir:purges").value();
     put(of.memcached, "page:test.example/user",
         "WEIR/1 200\r\nSurrogate-Key: user-7\r\nWeir-Purge-Position: " + position + "\r\n\r\nuser 7");
     put(of.memcached, "page:test.example/about", "about");
@@ -168,6 +187,106 @@ TEST_CASE("who is to be kept out of the cache does not get a page for all", "[en
     CAPTURE(fields);
     CHECK(of.ask("/news", fields).content == "application 1");
     CHECK(of.ask("/news", "Cookie: other=1\r\n").content == "for all");
+}
+
+TEST_CASE("a page in the gzip coding is for every client", "[end_to_end][memcached][pages]") {
+    site of;
+    constexpr unsigned gzip_flag = 2;
+    const std::string page = "body { " + std::string(5'000, ' ') + '}';
+    const std::string coded = gzipped(page);
+    put(of.memcached, "page:test.example/site.css", coded, gzip_flag);
+    const std::string takes = GENERATE(as<std::string>(), "gzip", "br, gzip;q=0.5", "*");
+    const std::string takes_not = GENERATE(as<std::string>(), "", "Accept-Encoding: br, gzip;q=0\r\n");
+    CAPTURE(takes, takes_not);
+    const response small = of.ask("/site.css", "Accept-Encoding: " + takes + "\r\n");
+    CHECK(small.text("Content-Encoding") == "gzip");
+    CHECK(small.content == coded);
+    const response plain = of.ask("/site.css", takes_not);
+    CHECK_FALSE(plain.has("Content-Encoding"));
+    CHECK(plain.content == page);
+    for (const response* got : {&small, &plain}) {
+        CHECK(got->status == 200);
+        CHECK(got->text("Content-Type") == "text/css; charset=utf-8");
+        CHECK(got->lists("Vary", "Accept-Encoding"));
+    }
+    // They are two representations, each with a tag of its own.
+    CHECK(small.text("ETag") != plain.text("ETag"));
+    CHECK(of.ask("/site.css", "If-None-Match: " + plain.text("ETag") + "\r\n" + takes_not).status == 304);
+    CHECK(of.ask("/site.css", "If-None-Match: " + small.text("ETag") + "\r\n" + takes_not).status == 200);
+    CHECK(of.ask("/site.css", "Range: bytes=-1\r\n" + takes_not).content == "}");
+    CHECK(of.count == 0);
+    // What says so and is not is no page.
+    put(of.memcached, "page:test.example/site.css", coded.substr(0, coded.size() / 2), gzip_flag);
+    CHECK(of.ask("/site.css", takes_not).content == "application 1");
+}
+
+TEST_CASE("a page that CherryPy keeps is answered without CherryPy", "[end_to_end][memcached][pages][python]") {
+    const bool has_cache = GENERATE(true, false);
+    CAPTURE(has_cache);
+    python_site of(has_cache);
+    const response first = of.ask("/news");
+    CHECK(first.status == 200);
+    CHECK(first.content == "news, run 1");
+    // The client has it before CherryPy has put it there.
+    CHECK(eventually([&] { return of.is_kept("/news"); }));
+    const response kept = of.ask("/news");
+    CHECK(kept.content.starts_with("news, run "));
+    CHECK(kept.text("Content-Type") == first.text("Content-Type"));
+    CHECK(kept.text("Surrogate-Key") == first.text("Surrogate-Key"));
+    CHECK_FALSE(kept.has("Weir-Purge-Position"));
+    of.server.program().signal(SIGKILL);
+    of.server.program().wait();
+    for (int i = 0; i < 5; ++i) {
+        CHECK(of.ask("/news").content == kept.content);
+        CHECK(of.is_kept("/news"));
+    }
+    CHECK(of.ask("/list").status >= 500);
+}
+
+TEST_CASE("a page that CherryPy deletes or purges is asked for again", "[end_to_end][memcached][pages][python]") {
+    const bool has_cache = GENERATE(true, false);
+    const std::string how = GENERATE(as<std::string>(), "/forget?path=/news", "/purge?tag=news");
+    CAPTURE(has_cache, how);
+    python_site of(has_cache);
+    of.ask("/news");
+    of.ask("/list");
+    CHECK(eventually([&] { return of.is_kept("/news"); }));
+    CHECK(eventually([&] { return of.is_kept("/list"); }));
+    const std::string old = of.ask("/news").content;
+    const std::string other = of.ask("/list").content;
+    CHECK(of.weir.ask(post(how, "")).content == "True");
+    // Deleted, it is gone at once; but what weir's own cache holds goes as what was purged goes.
+    if (how.starts_with("/forget") && !has_cache) CHECK(of.ask("/news").content != old);
+    CHECK(eventually([&] { return of.ask("/news").content != old; }));
+    CHECK(of.ask("/list").content == other);
+    CHECK(of.is_kept("/list"));
+    // And the newer one is kept.
+    CHECK(eventually([&] { return of.is_kept("/news"); }));
+    CHECK(of.ask("/news").content != old);
+}
+
+TEST_CASE("requests with a query have pages where the key has it", "[end_to_end][memcached][pages][python]") {
+    SECTION("with {query}") {
+        python_site of(false, "{scheme}:{host}{path}?{query}");
+        for (const char* target : {"/list?page=1", "/list?page=2", "/list"}) {
+            CAPTURE(target);
+            of.ask(target);
+            CHECK(eventually([&] { return of.is_kept(target); }));
+        }
+        CHECK(of.ask("/list?page=1").content.starts_with("page 1, "));
+        CHECK(of.ask("/list?page=2").content.starts_with("page 2, "));
+        CHECK(of.is_kept("/list"));
+    }
+    SECTION("without") {
+        python_site of(false);
+        of.ask("/list");
+        CHECK(eventually([&] { return of.is_kept("/list"); }));
+        const std::string once = of.ask("/list?page=2").content;
+        CHECK(once.starts_with("page 2, "));
+        CHECK(of.ask("/list?page=2").content != once);
+        CHECK(of.is_kept("/list"));
+        CHECK(of.ask("/list").content.starts_with("page 1, "));
+    }
 }
 
 }  // namespace weir::test
