@@ -4,8 +4,9 @@
 //   memcached_st.
 // - memcached_fetch_result calls an error NOTFOUND where no value came before it, timeouts and "ERROR" included, unless
 //   the count in the result is above 0; and an answer such as "OK" is a success that leaves the result as it was.
-// - A storing command that is answered by another command's success ends the process (an assertion). So a connection is
-//   used only once its server has greeted as a memcached does; what greets so and then talks nonsense is not survived.
+// - A storing command that is answered by another command's success ends the process (an assertion). So what stores
+// goes
+//   over a connection of ours.
 // - VERIFY_KEY refuses bytes above 0x7F, which memcached takes, and refuses all keys of a request for one: keys are
 //   checked here.
 #include "cache/memcached_handle.hpp"
@@ -13,14 +14,16 @@
 #include <libmemcached/memcached.h>
 
 #include <algorithm>
+#include <array>
 #include <ctime>
-#include <initializer_list>
 #include <utility>
+
+#include "cache/memcached_connection.hpp"
 
 namespace weir::cache {
 namespace {
 
-using clock = std::chrono::steady_clock;
+using clock = memcached_connection::clock;
 using outcome = memcached_value::outcome;
 
 // memcached takes a larger number for a time since 1970.
@@ -30,19 +33,34 @@ std::time_t expiration(std::chrono::seconds lifetime) {
     return lifetime > longest_relative_lifetime ? std::time(nullptr) + lifetime.count() : lifetime.count();
 }
 
+// Whether the server is well and only does not take it.
+bool is_refusal(std::string_view line) {
+    constexpr std::array<std::string_view, 3> refusals{"SERVER_ERROR object too large for cache",
+                                                       "SERVER_ERROR out of memory", "SERVER_ERROR Out of memory"};
+    return std::ranges::any_of(refusals, [&](std::string_view one) { return line.starts_with(one); });
+}
+
 // Whether it may be that the server closed a connection that had been idle, and saw nothing of the request.
 bool says_connection_ended(memcached_return_t code) {
     return code == MEMCACHED_CONNECTION_FAILURE || code == MEMCACHED_ERRNO || code == MEMCACHED_WRITE_FAILURE ||
            code == MEMCACHED_FAILURE || code == MEMCACHED_SOME_ERRORS;
 }
 
-memcached_fault fault_of(memcached_return_t code) {
-    if (code == MEMCACHED_E2BIG || code == MEMCACHED_SERVER_MEMORY_ALLOCATION_FAILURE) return memcached_fault::refused;
-    return code == MEMCACHED_TIMEOUT ? memcached_fault::timed_out : memcached_fault::broken;
-}
-
 // Whether a request may be sent twice.
 enum class repeat : std::uint8_t { once, never };
+
+// What a command is answered with; empty: with nothing of the kind.
+struct answers_of {
+    std::string_view found;
+    std::string_view missing;
+    std::string_view also_missing;
+};
+
+struct storing_command {
+    std::string_view name;
+    repeat again;
+    answers_of known;
+};
 
 // libmemcached's message without its places in memory and source, and without what would break a line of the log.
 std::string readable(std::string_view message) {
@@ -64,7 +82,7 @@ bool is_memcached_key(std::string_view key) {
 
 struct memcached_handle::conversation {
     conversation(const conf::memcached_server_address& address, std::chrono::milliseconds limit)
-        : server(address), timeout(limit) {}
+        : server(address), timeout(limit), writer(address) {}
     ~conversation() { close(); }
     conversation(const conversation&) = delete;
     conversation& operator=(const conversation&) = delete;
@@ -75,7 +93,13 @@ struct memcached_handle::conversation {
     bool has_time();
     void fail(memcached_return_t code, memcached_fault what);
     template <class Ask>
-    outcome ask(repeat again, std::initializer_list<memcached_return_t> misses, const Ask& what);
+    bool ask(const Ask& what);
+    template <class Exchange>
+    outcome write(repeat again, const Exchange& exchange);
+    outcome store(const storing_command& command, std::string_view key, std::string_view bytes, std::uint32_t flags,
+                  std::chrono::seconds lifetime, std::string_view unique = {});
+    outcome read_answer(const answers_of& known);
+    outcome fail_answer(std::string_view line);
     memcached_return_t ask_for(std::span<const std::string> wanted, std::vector<memcached_value>& got);
 
     const conf::memcached_server_address server;
@@ -90,6 +114,8 @@ struct memcached_handle::conversation {
     std::vector<const char*> keys;  // kept for their memory, like lengths and places
     std::vector<std::size_t> lengths;
     std::vector<std::size_t> places;
+    memcached_connection writer;
+    std::string request;
 };
 
 bool memcached_handle::conversation::takes(std::string_view key) {
@@ -147,25 +173,77 @@ void memcached_handle::conversation::close() {
     is_open = false;
 }
 
-// One call: connects where that is needed, asks, closes the connection after any doubt. `misses`: the codes, beside
-// success, that answer it. What may be repeated is asked again where a connection that had served before has ended.
+// One call of those that ask: connects where that is needed, asks, closes the connection after any doubt. It is asked
+// again where a connection that had served before has ended.
 template <class Ask>
-outcome memcached_handle::conversation::ask(repeat again, std::initializer_list<memcached_return_t> misses,
-                                            const Ask& what) {
+bool memcached_handle::conversation::ask(const Ask& what) {
     fault = memcached_fault::none;
     deadline = clock::now() + timeout;
     for (;;) {
-        if (!is_open && !connect()) return outcome::failed;
+        if (!is_open && !connect()) return false;
         const auto code = has_time() ? what() : MEMCACHED_TIMEOUT;
         const bool was_used = std::exchange(has_served, true);
-        if (code == MEMCACHED_SUCCESS) return outcome::found;
-        if (std::ranges::find(misses, code) != misses.end()) return outcome::missing;
-        fail(code, fault_of(code));
-        if (fault == memcached_fault::refused) return outcome::failed;
+        if (code == MEMCACHED_SUCCESS) return true;
+        fail(code, code == MEMCACHED_TIMEOUT ? memcached_fault::timed_out : memcached_fault::broken);
         close();
-        if (again == repeat::never || !was_used || !says_connection_ended(code)) return outcome::failed;
+        if (!was_used || !says_connection_ended(code)) return false;
         fault = memcached_fault::none;
     }
+}
+
+// One call of those that store.
+template <class Exchange>
+outcome memcached_handle::conversation::write(repeat again, const Exchange& exchange) {
+    deadline = clock::now() + timeout;
+    outcome what = outcome::failed;
+    try {
+        for (;;) {
+            writer.begin_call(deadline);
+            if (writer.is_open() && !writer.is_quiet()) writer.close();
+            const bool was_used = writer.is_open();
+            if (was_used || writer.open()) what = exchange();
+            fault = writer.fault();
+            if (fault == memcached_fault::none) return what;
+            error = writer.error();
+            if (fault != memcached_fault::refused || !writer.is_in_step()) writer.close();
+            if (again == repeat::never || !was_used || !writer.has_ended()) return outcome::failed;
+        }
+    } catch (...) {
+        writer.close();
+        throw;
+    }
+}
+
+outcome memcached_handle::conversation::fail_answer(std::string_view line) {
+    writer.fail(memcached_fault::broken, "it answered \"" + std::string(line) + '"');
+    return outcome::failed;
+}
+
+outcome memcached_handle::conversation::read_answer(const answers_of& known) {
+    std::string_view line;
+    if (!writer.read_line(line)) return outcome::failed;
+    if (is_refusal(line)) {
+        writer.fail(memcached_fault::refused, line);
+        return outcome::failed;
+    }
+    if (line.empty() || !writer.is_in_step()) return fail_answer(line);
+    if (line == known.found) return outcome::found;
+    if (line == known.missing || line == known.also_missing) return outcome::missing;
+    return fail_answer(line);
+}
+
+// `unique`: the cas number, or nothing.
+outcome memcached_handle::conversation::store(const storing_command& command, std::string_view key,
+                                              std::string_view bytes, std::uint32_t flags,
+                                              std::chrono::seconds lifetime, std::string_view unique) {
+    if (!takes(key)) return outcome::failed;
+    request.assign(command.name).append(" ").append(key).append(" ").append(std::to_string(flags));
+    request.append(" ").append(std::to_string(expiration(lifetime)));
+    request.append(" ").append(std::to_string(bytes.size())).append(unique).append("\r\n");
+    return write(command.again, [&] {
+        const std::array<std::string_view, 3> parts{request, bytes, "\r\n"};
+        return writer.write(parts) ? read_answer(command.known) : outcome::failed;
+    });
 }
 
 // Asks for `wanted` at once. Whether all is well is known only at the end: a value whose length was wrong looks right
@@ -229,7 +307,7 @@ std::vector<memcached_value> memcached_handle::get(std::span<const std::string> 
         c.places.push_back(i);
     }
     if (c.places.empty()) return got;
-    c.ask(repeat::once, {}, [&] {
+    c.ask([&] {
         memcached_behavior_set(&c.memory, MEMCACHED_BEHAVIOR_SUPPORT_CAS, with_cas ? 1 : 0);
         return c.ask_for(keys, got);
     });
@@ -238,45 +316,34 @@ std::vector<memcached_value> memcached_handle::get(std::span<const std::string> 
 
 outcome memcached_handle::set(std::string_view key, std::string_view bytes, std::uint32_t flags,
                               std::chrono::seconds lifetime) {
-    auto& c = *conversation_;
-    if (!c.takes(key)) return outcome::failed;
-    return c.ask(repeat::once, {}, [&] {
-        return memcached_set(&c.memory, key.data(), key.size(), bytes.data(), bytes.size(), expiration(lifetime),
-                             flags);
-    });
+    return conversation_->store({"set", repeat::once, {"STORED", {}, {}}}, key, bytes, flags, lifetime);
 }
 
 outcome memcached_handle::add(std::string_view key, std::string_view bytes, std::uint32_t flags,
                               std::chrono::seconds lifetime) {
-    auto& c = *conversation_;
-    if (!c.takes(key)) return outcome::failed;
-    return c.ask(repeat::never, {MEMCACHED_NOTSTORED}, [&] {
-        return memcached_add(&c.memory, key.data(), key.size(), bytes.data(), bytes.size(), expiration(lifetime),
-                             flags);
-    });
+    return conversation_->store({"add", repeat::never, {"STORED", "NOT_STORED", {}}}, key, bytes, flags, lifetime);
 }
 
 outcome memcached_handle::cas(std::string_view key, std::string_view bytes, std::uint32_t flags,
                               std::chrono::seconds lifetime, std::uint64_t cas) {
-    auto& c = *conversation_;
-    if (!c.takes(key)) return outcome::failed;
-    return c.ask(repeat::never, {MEMCACHED_DATA_EXISTS, MEMCACHED_NOTFOUND}, [&] {
-        return memcached_cas(&c.memory, key.data(), key.size(), bytes.data(), bytes.size(), expiration(lifetime), flags,
-                             cas);
-    });
+    return conversation_->store({"cas", repeat::never, {"STORED", "EXISTS", "NOT_FOUND"}}, key, bytes, flags, lifetime,
+                                " " + std::to_string(cas));
 }
 
 outcome memcached_handle::remove(std::string_view key) {
     auto& c = *conversation_;
     if (!c.takes(key)) return outcome::missing;
-    return c.ask(repeat::once, {MEMCACHED_NOTFOUND},
-                 [&] { return memcached_delete(&c.memory, key.data(), key.size(), 0); });
+    c.request.assign("delete ").append(key).append("\r\n");
+    return c.write(repeat::once, [&] {
+        const std::string_view request = c.request;
+        return c.writer.write({&request, 1}) ? c.read_answer({"DELETED", "NOT_FOUND", {}}) : outcome::failed;
+    });
 }
 
 bool memcached_handle::answers() {
     auto& c = *conversation_;
     c.close();
-    return c.ask(repeat::never, {}, [] { return MEMCACHED_SUCCESS; }) == outcome::found;
+    return c.ask([] { return MEMCACHED_SUCCESS; });
 }
 
 memcached_fault memcached_handle::fault() const {

@@ -1,9 +1,10 @@
-// A blocking connection to one memcached server through libmemcached, text protocol. Keys come back with their values
-// and are compared; an answer that leaves any doubt costs the connection, since the next answer on it could be of an
-// earlier question. Nothing of a broken conversation is used again: the next call begins with a new connection.
+// What weir asks one memcached server, blocking: values through libmemcached, in the text protocol, and what stores
+// over a connection of ours, each opened when it is needed. Keys come back with their values and are compared; an
+// answer that leaves any doubt costs the connection, since the next answer on it could be of an earlier question.
+// Nothing of a broken conversation is used again: the next call begins with a new connection.
 //
 // Known costs: libmemcached limits the time between bytes, not that of a call, so a server that sends a byte now and
-// then holds a call for longer than its time; a name is looked up by getaddrinfo in its own time.
+// then holds a get for longer than its time; a name is looked up by getaddrinfo in its own time.
 #pragma once
 
 #include <chrono>
@@ -14,6 +15,7 @@
 #include <string_view>
 #include <vector>
 
+#include "cache/memcached_connection.hpp"
 #include "conf/settings.hpp"
 
 namespace weir::cache {
@@ -27,15 +29,6 @@ struct memcached_value {
     std::string bytes;
     std::uint32_t flags = 0;
     std::uint64_t cas = 0;
-};
-
-// Why a call did not do all that it should.
-enum class memcached_fault : std::uint8_t {
-    none,
-    refused,      // the server is well, but does not take this: too large, or no memory; no doubt about anything
-    unreachable,  // nothing that greets like a memcached could be connected to
-    timed_out,    // the time of the call ran out
-    broken        // an answer that is none, or the connection ended
 };
 
 // 1 to 250 bytes, none of them below 0x21 or 0x7F: what may be sent as a key.

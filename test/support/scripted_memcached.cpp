@@ -72,8 +72,10 @@ void scripted_memcached::serve(int descriptor) {
     for (char some[4096];;) {
         const auto got = ::read(descriptor, some, sizeof some);
         if (got <= 0) return;
+        const auto seen = input.size();
         input.append(some, static_cast<std::size_t>(got));
-        for (auto end = input.find("\r\n"); end != std::string::npos; end = input.find("\r\n")) {
+        for (auto end = input.find("\r\n", seen == 0 ? 0 : seen - 1); end != std::string::npos;
+             end = input.find("\r\n")) {
             const std::string line = input.substr(0, end);
             input.erase(0, end + 2);
             std::string answer;
