@@ -172,6 +172,35 @@ bool memcached_connection::read_line(std::string_view& line) {
     }
 }
 
+bool memcached_connection::read_data(std::string& data, std::uint64_t size) {
+    // A usual value is allocated at once, and a larger one as it comes: the server may only say that it is large.
+    constexpr std::uint64_t most_ahead = conf::mebibyte;
+    constexpr std::string_view line_end = "\r\n";
+    data.clear();
+    for (std::size_t have = 0; have < size;) {
+        if (have == data.size()) data.resize(std::min(size, have + most_ahead));
+        char* const to = data.data() + have;
+        const auto room = data.size() - have;
+        if (begin_ == end_ && room >= buffer_.size()) {
+            const auto got = receive(to, room);
+            if (got == 0) return false;
+            have += got;
+        } else {
+            if (begin_ == end_ && !fill()) return false;
+            const auto part = std::min(room, end_ - begin_);
+            std::memcpy(to, buffer_.data() + begin_, part);
+            begin_ += part;
+            have += part;
+        }
+    }
+    while (end_ - begin_ < line_end.size()) {
+        if (!fill()) return false;
+    }
+    const bool ends = has_come().starts_with(line_end);
+    begin_ += line_end.size();
+    return ends || fail(memcached_fault::broken, "a value of another length");
+}
+
 // Reads on into the buffer.
 bool memcached_connection::fill() {
     if (begin_ > 0) {

@@ -61,6 +61,8 @@ class memcached_connection {
     bool write(std::span<const std::string_view> parts);
     // Without its line end; valid until the next read.
     bool read_line(std::string_view& line);
+    // A value of `size` bytes and the line end after it. Takes not much more memory than what came.
+    bool read_data(std::string& data, std::uint64_t size);
 
     // Ends the call with what its caller found out.
     bool fail(memcached_fault what, std::string_view why);

@@ -1,31 +1,20 @@
-// Where libmemcached 1.1.4 does not do what its names say, and what is done about it:
-// - A time limit is for each wait of a call, so what is left of the call's time is set again before each step.
-// - A server that failed is left alone for seconds, which is the breaker's decision here: every connection has a new
-//   memcached_st.
-// - memcached_fetch_result calls an error NOTFOUND where no value came before it, timeouts and "ERROR" included, unless
-//   the count in the result is above 0; and an answer such as "OK" is a success that leaves the result as it was.
-// - A storing command that is answered by another command's success ends the process (an assertion). So what stores
-// goes
-//   over a connection of ours.
-// - VERIFY_KEY refuses bytes above 0x7F, which memcached takes, and refuses all keys of a request for one: keys are
-//   checked here.
 #include "cache/memcached_handle.hpp"
-
-#include <libmemcached/memcached.h>
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <ctime>
-#include <utility>
-
-#include "cache/memcached_connection.hpp"
+#include <optional>
+#include <system_error>
 
 namespace weir::cache {
 namespace {
 
 using clock = memcached_connection::clock;
-using outcome = memcached_value::outcome;
 
+constexpr std::size_t longest_key = 250;
+// memcached knows no larger item.
+constexpr std::uint64_t largest_value_bytes = 1024 * conf::mebibyte;
 // memcached takes a larger number for a time since 1970.
 constexpr std::chrono::seconds longest_relative_lifetime = std::chrono::hours(24 * 30);
 
@@ -40,318 +29,186 @@ bool is_refusal(std::string_view line) {
     return std::ranges::any_of(refusals, [&](std::string_view one) { return line.starts_with(one); });
 }
 
-// Whether it may be that the server closed a connection that had been idle, and saw nothing of the request.
-bool says_connection_ended(memcached_return_t code) {
-    return code == MEMCACHED_CONNECTION_FAILURE || code == MEMCACHED_ERRNO || code == MEMCACHED_WRITE_FAILURE ||
-           code == MEMCACHED_FAILURE || code == MEMCACHED_SOME_ERRORS;
+// The line before a value: VALUE <key> <flags> <bytes>[ <cas>]
+struct value_head {
+    std::string_view key;
+    std::uint32_t flags = 0;
+    std::uint64_t bytes = 0;
+    std::uint64_t cas = 0;
+};
+
+// From the front of `text`, after a space.
+template <class Number>
+bool take_number(std::string_view& text, Number& number) {
+    if (!text.starts_with(' ')) return false;
+    const auto [end, code] = std::from_chars(text.data() + 1, text.data() + text.size(), number);
+    text.remove_prefix(static_cast<std::size_t>(end - text.data()));
+    return code == std::errc{};
 }
 
-// Whether a request may be sent twice.
-enum class repeat : std::uint8_t { once, never };
-
-// What a command is answered with; empty: with nothing of the kind.
-struct answers_of {
-    std::string_view found;
-    std::string_view missing;
-    std::string_view also_missing;
-};
-
-struct storing_command {
-    std::string_view name;
-    repeat again;
-    answers_of known;
-};
-
-// libmemcached's message without its places in memory and source, and without what would break a line of the log.
-std::string readable(std::string_view message) {
-    if (message.starts_with("(0x")) message.remove_prefix(std::min(message.find(')') + 2, message.size()));
-    message = message.substr(0, std::min(message.rfind(" -> "), message.rfind(",  host: ")));
-    constexpr std::size_t longest = 200;
-    std::string text(message.substr(0, longest));
-    std::replace_if(
-        text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c >= 0x7F; }, ' ');
-    return text;
+std::optional<value_head> parse_value_head(std::string_view line, bool with_cas) {
+    constexpr std::string_view word = "VALUE ";
+    if (!line.starts_with(word)) return std::nullopt;
+    line.remove_prefix(word.size());
+    value_head head;
+    head.key = line.substr(0, line.find(' '));
+    line.remove_prefix(head.key.size());
+    const bool is_whole = take_number(line, head.flags) && take_number(line, head.bytes) &&
+                          (!with_cas || take_number(line, head.cas)) && line.empty();
+    if (!is_whole || head.bytes > largest_value_bytes) return std::nullopt;
+    return head;
 }
 
 }  // namespace
 
 bool is_memcached_key(std::string_view key) {
-    return !key.empty() && key.size() < MEMCACHED_MAX_KEY &&
+    return !key.empty() && key.size() <= longest_key &&
            std::ranges::all_of(key, [](unsigned char c) { return c > 0x20 && c != 0x7F; });
 }
 
-struct memcached_handle::conversation {
-    conversation(const conf::memcached_server_address& address, std::chrono::milliseconds limit)
-        : server(address), timeout(limit), writer(address) {}
-    ~conversation() { close(); }
-    conversation(const conversation&) = delete;
-    conversation& operator=(const conversation&) = delete;
-
-    bool takes(std::string_view key);
-    bool connect();
-    void close();
-    bool has_time();
-    void fail(memcached_return_t code, memcached_fault what);
-    template <class Ask>
-    bool ask(const Ask& what);
-    template <class Exchange>
-    outcome write(repeat again, const Exchange& exchange);
-    outcome store(const storing_command& command, std::string_view key, std::string_view bytes, std::uint32_t flags,
-                  std::chrono::seconds lifetime, std::string_view unique = {});
-    outcome read_answer(const answers_of& known);
-    outcome fail_answer(std::string_view line);
-    memcached_return_t ask_for(std::span<const std::string> wanted, std::vector<memcached_value>& got);
-
-    const conf::memcached_server_address server;
-    const std::chrono::milliseconds timeout;
-    bool is_open = false;
-    bool has_served = false;     // this connection has answered a call
-    memcached_st memory;         // while it is open, like result
-    memcached_result_st result;  // keeps its buffer from value to value
-    clock::time_point deadline;  // of the call
-    memcached_fault fault = memcached_fault::none;
-    std::string error;
-    std::vector<const char*> keys;  // kept for their memory, like lengths and places
-    std::vector<std::size_t> lengths;
-    std::vector<std::size_t> places;
-    memcached_connection writer;
-    std::string request;
-};
-
-bool memcached_handle::conversation::takes(std::string_view key) {
-    if (is_memcached_key(key)) return true;
-    fault = memcached_fault::refused;
-    error = "that is no key";
-    return false;
+bool memcached_handle::takes(std::string_view key) {
+    connection_.begin_call(clock::time_point::max());
+    return is_memcached_key(key) || connection_.fail(memcached_fault::refused, "that is no key");
 }
 
-// Sets what is left of the call's time for the next step. False: nothing.
-bool memcached_handle::conversation::has_time() {
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - clock::now());
-    if (left.count() <= 0) return false;
-    memcached_behavior_set(&memory, MEMCACHED_BEHAVIOR_POLL_TIMEOUT, static_cast<std::uint64_t>(left.count()));
-    return true;
-}
-
-void memcached_handle::conversation::fail(memcached_return_t code, memcached_fault what) {
-    fault = what;
-    const bool is_told = memcached_last_error(&memory) != MEMCACHED_SUCCESS;
-    error = readable(is_told ? memcached_last_error_message(&memory) : memcached_strerror(&memory, code));
-}
-
-// Connects and has the server greet.
-bool memcached_handle::conversation::connect() {
-    memcached_create(&memory);
-    memcached_result_create(&memory, &result);
-    is_open = true;
-    has_served = false;
-    const auto limit = static_cast<std::uint64_t>(std::max<std::int64_t>(timeout.count(), 1));
-    memcached_behavior_set(&memory, MEMCACHED_BEHAVIOR_CONNECT_TIMEOUT, limit);
-    memcached_behavior_set(&memory, MEMCACHED_BEHAVIOR_POLL_TIMEOUT, limit);
-    memcached_behavior_set(&memory, MEMCACHED_BEHAVIOR_TCP_NODELAY, 1);
-    auto code = server.unix_path.empty() ? memcached_server_add(&memory, server.host.c_str(), server.port)
-                                         : memcached_server_add_unix_socket(&memory, server.unix_path.c_str());
-    if (code == MEMCACHED_SUCCESS) code = memcached_version(&memory);
-    constexpr std::uint8_t unknown = UINT8_MAX;  // a success is also what begins with a digit, as other protocols greet
-    const bool has_greeted =
-        code == MEMCACHED_SUCCESS &&
-        memcached_server_major_version(memcached_server_instance_by_position(&memory, 0)) != unknown;
-    if (has_greeted) return true;
-    const bool is_late = memcached_last_error(&memory) == MEMCACHED_TIMEOUT;
-    fail(code, is_late ? memcached_fault::timed_out : memcached_fault::unreachable);
-    if (code == MEMCACHED_SUCCESS) error = "it does not greet like a memcached";
-    close();
-    return false;
-}
-
-void memcached_handle::conversation::close() {
-    if (!is_open) return;
-    // A farewell is sent, for which a server that hangs is not waited.
-    memcached_behavior_set(&memory, MEMCACHED_BEHAVIOR_POLL_TIMEOUT, 1);
-    memcached_result_free(&result);
-    memcached_free(&memory);
-    is_open = false;
-}
-
-// One call of those that ask: connects where that is needed, asks, closes the connection after any doubt. It is asked
-// again where a connection that had served before has ended.
-template <class Ask>
-bool memcached_handle::conversation::ask(const Ask& what) {
-    fault = memcached_fault::none;
-    deadline = clock::now() + timeout;
-    for (;;) {
-        if (!is_open && !connect()) return false;
-        const auto code = has_time() ? what() : MEMCACHED_TIMEOUT;
-        const bool was_used = std::exchange(has_served, true);
-        if (code == MEMCACHED_SUCCESS) return true;
-        fail(code, code == MEMCACHED_TIMEOUT ? memcached_fault::timed_out : memcached_fault::broken);
-        close();
-        if (!was_used || !says_connection_ended(code)) return false;
-        fault = memcached_fault::none;
-    }
-}
-
-// One call of those that store.
+// One call: connects where that is needed, asks, closes the connection after any doubt. What may be repeated is asked
+// again where a connection that had been open before has ended.
 template <class Exchange>
-outcome memcached_handle::conversation::write(repeat again, const Exchange& exchange) {
-    deadline = clock::now() + timeout;
-    outcome what = outcome::failed;
+memcached_handle::outcome memcached_handle::ask(repeat again, const Exchange& exchange) {
+    const auto deadline = clock::now() + timeout_;
     try {
         for (;;) {
-            writer.begin_call(deadline);
-            if (writer.is_open() && !writer.is_quiet()) writer.close();
-            const bool was_used = writer.is_open();
-            if (was_used || writer.open()) what = exchange();
-            fault = writer.fault();
-            if (fault == memcached_fault::none) return what;
-            error = writer.error();
-            if (fault != memcached_fault::refused || !writer.is_in_step()) writer.close();
-            if (again == repeat::never || !was_used || !writer.has_ended()) return outcome::failed;
+            connection_.begin_call(deadline);
+            if (connection_.is_open() && !connection_.is_quiet()) connection_.close();
+            const bool was_used = connection_.is_open();
+            if (!was_used && !connection_.open()) return outcome::failed;
+            const auto what = exchange();
+            if (fault() == memcached_fault::none) return what;
+            if (fault() != memcached_fault::refused || !connection_.is_in_step()) connection_.close();
+            if (again == repeat::never || !was_used || !connection_.has_ended()) return outcome::failed;
         }
     } catch (...) {
-        writer.close();
+        connection_.close();
         throw;
     }
 }
 
-outcome memcached_handle::conversation::fail_answer(std::string_view line) {
-    writer.fail(memcached_fault::broken, "it answered \"" + std::string(line) + '"');
+memcached_handle::outcome memcached_handle::nonsense(std::string_view line) {
+    connection_.fail(memcached_fault::broken, "it answered \"" + std::string(line) + '"');
     return outcome::failed;
 }
 
-outcome memcached_handle::conversation::read_answer(const answers_of& known) {
+memcached_handle::outcome memcached_handle::read_answer(const answers_of& known) {
     std::string_view line;
-    if (!writer.read_line(line)) return outcome::failed;
+    if (!connection_.read_line(line)) return outcome::failed;
     if (is_refusal(line)) {
-        writer.fail(memcached_fault::refused, line);
+        connection_.fail(memcached_fault::refused, line);
         return outcome::failed;
     }
-    if (line.empty() || !writer.is_in_step()) return fail_answer(line);
+    if (line.empty() || !connection_.is_in_step()) return nonsense(line);
     if (line == known.found) return outcome::found;
     if (line == known.missing || line == known.also_missing) return outcome::missing;
-    return fail_answer(line);
+    return nonsense(line);
 }
 
-// `unique`: the cas number, or nothing.
-outcome memcached_handle::conversation::store(const storing_command& command, std::string_view key,
-                                              std::string_view bytes, std::uint32_t flags,
-                                              std::chrono::seconds lifetime, std::string_view unique) {
-    if (!takes(key)) return outcome::failed;
-    request.assign(command.name).append(" ").append(key).append(" ").append(std::to_string(flags));
-    request.append(" ").append(std::to_string(expiration(lifetime)));
-    request.append(" ").append(std::to_string(bytes.size())).append(unique).append("\r\n");
-    return write(command.again, [&] {
-        const std::array<std::string_view, 3> parts{request, bytes, "\r\n"};
-        return writer.write(parts) ? read_answer(command.known) : outcome::failed;
-    });
-}
-
-// Asks for `wanted` at once. Whether all is well is known only at the end: a value whose length was wrong looks right
-// until what follows is read. Values that came before the time ran out are kept.
-memcached_return_t memcached_handle::conversation::ask_for(std::span<const std::string> wanted,
-                                                           std::vector<memcached_value>& got) {
-    for (const auto place : places) got[place] = {};
-    auto code = memcached_mget(&memory, keys.data(), lengths.data(), keys.size());
-    if (code != MEMCACHED_SUCCESS) return code;
-    code = MEMCACHED_TIMEOUT;
+// Whether all is well is known only at the end: a value whose length was wrong looks right until what follows is read.
+memcached_handle::outcome memcached_handle::read_values(std::span<const std::string> wanted, bool with_cas,
+                                                        std::vector<memcached_value>& got) {
+    for (const auto place : places_) got[place] = {};
     std::size_t next = 0;  // they come in the order in which they were asked for, without those that are missing
-    while (has_time()) {
-        memcached_result_reset(&result);
-        result.count = 1;
-        const auto* one = memcached_fetch_result(&memory, &result, &code);
-        if (one == nullptr) break;
-        const std::string_view key(memcached_result_key_value(one), memcached_result_key_length(one));
-        while (next < places.size() && wanted[places[next]] != key) ++next;
-        if (next == places.size()) {
-            code = MEMCACHED_PROTOCOL_ERROR;
+    for (std::string_view line; connection_.read_line(line);) {
+        if (line == "END" && connection_.is_in_step()) {
+            for (const auto place : places_) {
+                if (got[place].what == outcome::failed) got[place].what = outcome::missing;
+            }
+            return outcome::found;
+        }
+        const auto head = parse_value_head(line, with_cas);
+        while (head && next < places_.size() && wanted[places_[next]] != head->key) ++next;
+        if (!head || next == places_.size()) {
+            nonsense(line);
             break;
         }
-        auto& value = got[places[next++]];
+        memcached_value& value = got[places_[next]];
+        if (!connection_.read_data(value.bytes, head->bytes)) break;
+        ++next;
+        value.flags = head->flags;
+        value.cas = head->cas;
         value.what = outcome::found;
-        value.bytes.assign(memcached_result_value(one), memcached_result_length(one));
-        value.flags = memcached_result_flags(one);
-        value.cas = memcached_result_cas(one);
-        code = MEMCACHED_TIMEOUT;
     }
-    if (code == MEMCACHED_END) {
-        for (const auto place : places) {
-            if (got[place].what == outcome::failed) got[place].what = outcome::missing;
-        }
-        return MEMCACHED_SUCCESS;
+    const bool is_late = fault() == memcached_fault::timed_out;
+    for (const auto place : places_) {
+        if (!is_late || got[place].what != outcome::found) got[place] = {};
     }
-    if (code == MEMCACHED_TIMEOUT) return code;
-    for (const auto place : places) got[place] = {};
-    // No code of another command's answer is one of this.
-    return says_connection_ended(code) ? code : MEMCACHED_PROTOCOL_ERROR;
+    return outcome::failed;
 }
 
-memcached_handle::memcached_handle(const conf::memcached_server_address& server, std::chrono::milliseconds timeout)
-    : conversation_(std::make_unique<conversation>(server, timeout)) {}
-
-memcached_handle::~memcached_handle() = default;
-
 std::vector<memcached_value> memcached_handle::get(std::span<const std::string> keys, bool with_cas) {
-    auto& c = *conversation_;
     std::vector<memcached_value> got(keys.size());
-    c.keys.clear();
-    c.lengths.clear();
-    c.places.clear();
-    c.fault = memcached_fault::none;
+    places_.clear();
+    request_ = with_cas ? "gets" : "get";
     for (std::size_t i = 0; i < keys.size(); ++i) {
         if (!is_memcached_key(keys[i])) {
             got[i].what = outcome::missing;
             continue;
         }
-        c.keys.push_back(keys[i].data());
-        c.lengths.push_back(keys[i].size());
-        c.places.push_back(i);
+        places_.push_back(i);
+        request_.append(" ").append(keys[i]);
     }
-    if (c.places.empty()) return got;
-    c.ask([&] {
-        memcached_behavior_set(&c.memory, MEMCACHED_BEHAVIOR_SUPPORT_CAS, with_cas ? 1 : 0);
-        return c.ask_for(keys, got);
+    request_ += "\r\n";
+    if (places_.empty()) {
+        connection_.begin_call(clock::time_point::max());
+        return got;
+    }
+    ask(repeat::once, [&] {
+        const std::string_view request = request_;
+        return connection_.write({&request, 1}) ? read_values(keys, with_cas, got) : outcome::failed;
     });
     return got;
 }
 
-outcome memcached_handle::set(std::string_view key, std::string_view bytes, std::uint32_t flags,
-                              std::chrono::seconds lifetime) {
-    return conversation_->store({"set", repeat::once, {"STORED", {}, {}}}, key, bytes, flags, lifetime);
+// `unique`: the cas number, or nothing.
+memcached_handle::outcome memcached_handle::store(const storing_command& command, std::string_view key,
+                                                  std::string_view bytes, std::uint32_t flags,
+                                                  std::chrono::seconds lifetime, std::string_view unique) {
+    if (!takes(key)) return outcome::failed;
+    request_.assign(command.name).append(" ").append(key).append(" ").append(std::to_string(flags));
+    request_.append(" ").append(std::to_string(expiration(lifetime)));
+    request_.append(" ").append(std::to_string(bytes.size())).append(unique).append("\r\n");
+    return ask(command.again, [&] {
+        const std::array<std::string_view, 3> parts{request_, bytes, "\r\n"};
+        return connection_.write(parts) ? read_answer(command.known) : outcome::failed;
+    });
 }
 
-outcome memcached_handle::add(std::string_view key, std::string_view bytes, std::uint32_t flags,
-                              std::chrono::seconds lifetime) {
-    return conversation_->store({"add", repeat::never, {"STORED", "NOT_STORED", {}}}, key, bytes, flags, lifetime);
+memcached_handle::outcome memcached_handle::set(std::string_view key, std::string_view bytes, std::uint32_t flags,
+                                                std::chrono::seconds lifetime) {
+    return store({"set", repeat::once, {"STORED", {}, {}}}, key, bytes, flags, lifetime);
 }
 
-outcome memcached_handle::cas(std::string_view key, std::string_view bytes, std::uint32_t flags,
-                              std::chrono::seconds lifetime, std::uint64_t cas) {
-    return conversation_->store({"cas", repeat::never, {"STORED", "EXISTS", "NOT_FOUND"}}, key, bytes, flags, lifetime,
-                                " " + std::to_string(cas));
+memcached_handle::outcome memcached_handle::add(std::string_view key, std::string_view bytes, std::uint32_t flags,
+                                                std::chrono::seconds lifetime) {
+    return store({"add", repeat::never, {"STORED", "NOT_STORED", {}}}, key, bytes, flags, lifetime);
 }
 
-outcome memcached_handle::remove(std::string_view key) {
-    auto& c = *conversation_;
-    if (!c.takes(key)) return outcome::missing;
-    c.request.assign("delete ").append(key).append("\r\n");
-    return c.write(repeat::once, [&] {
-        const std::string_view request = c.request;
-        return c.writer.write({&request, 1}) ? c.read_answer({"DELETED", "NOT_FOUND", {}}) : outcome::failed;
+memcached_handle::outcome memcached_handle::cas(std::string_view key, std::string_view bytes, std::uint32_t flags,
+                                                std::chrono::seconds lifetime, std::uint64_t cas) {
+    return store({"cas", repeat::never, {"STORED", "EXISTS", "NOT_FOUND"}}, key, bytes, flags, lifetime,
+                 " " + std::to_string(cas));
+}
+
+memcached_handle::outcome memcached_handle::remove(std::string_view key) {
+    if (!takes(key)) return outcome::missing;
+    request_.assign("delete ").append(key).append("\r\n");
+    return ask(repeat::once, [&] {
+        const std::string_view request = request_;
+        return connection_.write({&request, 1}) ? read_answer({"DELETED", "NOT_FOUND", {}}) : outcome::failed;
     });
 }
 
 bool memcached_handle::answers() {
-    auto& c = *conversation_;
-    c.close();
-    return c.ask([] { return MEMCACHED_SUCCESS; });
-}
-
-memcached_fault memcached_handle::fault() const {
-    return conversation_->fault;
-}
-
-std::string_view memcached_handle::last_error() const {
-    return conversation_->error;
+    connection_.close();
+    return ask(repeat::never, [] { return outcome::found; }) == outcome::found;
 }
 
 }  // namespace weir::cache

@@ -1,15 +1,13 @@
-// What weir asks one memcached server, blocking: values through libmemcached, in the text protocol, and what stores
-// over a connection of ours, each opened when it is needed. Keys come back with their values and are compared; an
-// answer that leaves any doubt costs the connection, since the next answer on it could be of an earlier question.
-// Nothing of a broken conversation is used again: the next call begins with a new connection.
+// What weir asks one memcached server, blocking. Keys come back with their values and are compared; an answer that
+// leaves any doubt costs the connection, since the next answer on it could be of an earlier question. Nothing of a
+// broken conversation is used again: the next call begins with a new connection.
 //
-// Known costs: libmemcached limits the time between bytes, not that of a call, so a server that sends a byte now and
-// then holds a get for longer than its time; a name is looked up by getaddrinfo in its own time.
+// Known cost: a name is looked up by getaddrinfo in its own time.
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -34,18 +32,16 @@ struct memcached_value {
 // 1 to 250 bytes, none of them below 0x21 or 0x7F: what may be sent as a key.
 bool is_memcached_key(std::string_view key);
 
-// Used by one thread at a time. Nothing throws but bad_alloc. What is no key is `missing` for get and remove and
-// `failed` for the rest, and nothing is sent.
+// Used by one thread at a time. Nothing throws but bad_alloc, after which the connection is a new one. What is no key
+// is `missing` for get and remove and `failed` for the rest, and nothing is sent.
 class memcached_handle {
   public:
-    // Does not connect. `timeout` is for each call, connecting included.
-    memcached_handle(const conf::memcached_server_address& server, std::chrono::milliseconds timeout);
-    ~memcached_handle();
-    memcached_handle(const memcached_handle&) = delete;
-    memcached_handle& operator=(const memcached_handle&) = delete;
+    // Does not connect. `timeout` is for each call as a whole, connecting included.
+    memcached_handle(const conf::memcached_server_address& server, std::chrono::milliseconds timeout)
+        : timeout_(timeout), connection_(server) {}
 
-    // One request for all keys; a value each, in their order. What came before a fault counts. `with_cas`: values have
-    // their cas number.
+    // One request for all keys; a value each, in their order. Of an answer that breaks off because its time is over
+    // counts what came before; of one that is broken nothing. `with_cas`: values have their cas number.
     std::vector<memcached_value> get(std::span<const std::string> keys, bool with_cas = false);
     // `lifetime`: 0 is for ever.
     memcached_value::outcome set(std::string_view key, std::string_view bytes, std::uint32_t flags,
@@ -60,13 +56,39 @@ class memcached_handle {
     bool answers();
 
     // Of the latest call.
-    memcached_fault fault() const;
+    memcached_fault fault() const { return connection_.fault(); }
     // Of the latest call that had a fault: what it was, for the log.
-    std::string_view last_error() const;
+    std::string_view last_error() const { return connection_.error(); }
 
   private:
-    struct conversation;
-    std::unique_ptr<conversation> conversation_;
+    using outcome = memcached_value::outcome;
+    // Whether a request may be sent twice.
+    enum class repeat : std::uint8_t { once, never };
+    // What a command is answered with; empty: with nothing of the kind.
+    struct answers_of {
+        std::string_view found;
+        std::string_view missing;
+        std::string_view also_missing;
+    };
+    struct storing_command {
+        std::string_view name;
+        repeat again;
+        answers_of known;
+    };
+
+    bool takes(std::string_view key);
+    template <class Exchange>
+    outcome ask(repeat again, const Exchange& exchange);
+    outcome store(const storing_command& command, std::string_view key, std::string_view bytes, std::uint32_t flags,
+                  std::chrono::seconds lifetime, std::string_view unique = {});
+    outcome read_answer(const answers_of& known);
+    outcome read_values(std::span<const std::string> wanted, bool with_cas, std::vector<memcached_value>& got);
+    outcome nonsense(std::string_view line);
+
+    const std::chrono::milliseconds timeout_;
+    memcached_connection connection_;
+    std::string request_;              // kept for their memory
+    std::vector<std::size_t> places_;  // of keys that are asked for
 };
 
 }  // namespace weir::cache

@@ -1,4 +1,6 @@
 // All that a server may answer, in all wrong places: what a call makes of it is right or `failed`.
+#include <sys/resource.h>
+
 #include <atomic>
 #include <catch2/catch.hpp>
 #include <cstdint>
@@ -221,6 +223,123 @@ TEST_CASE("a storing command is answered by its own answers only", "[cache][memc
         CHECK((fault == memcached_fault::none) == (right != outcome::failed));
         CHECK((fault == memcached_fault::none || fault == memcached_fault::broken));
     }
+}
+
+// Whether `answer` has this value, whole, as the one of that key.
+bool says(const std::string& answer, const std::string& key, const memcached_value& value, bool with_cas) {
+    const auto cas = with_cas ? " " + std::to_string(value.cas) : "";
+    const auto line = "VALUE " + key + " " + std::to_string(value.flags) + " " + std::to_string(value.bytes.size());
+    return answer.find(line + cas + "\r\n" + value.bytes + "\r\n") != std::string::npos;
+}
+
+TEST_CASE("a value is what the server said for its key or none", "[cache][memcached][answers]") {
+    const bool with_cas = GENERATE(false, true);
+    talker server;
+    memcached_handle handle(server.address(), test::ample);
+    auto answers = known_answers();
+    for (int i = 0; i < 40; ++i) {  // so that damage is done to right ones, too
+        const auto cas = with_cas ? " " + std::to_string(i) : "";
+        const auto size = i % 3 == 0 ? 3 : 70'000;
+        answers.push_back("VALUE first 1 3" + cas + "\r\none\r\nVALUE second 2 " + std::to_string(size) + cas + "\r\n" +
+                          std::string(size, 'x') + "\r\nEND\r\n");
+        answers.push_back("VALUE second 3 3" + cas + "\r\ntwo\r\nEND\r\n");
+    }
+    int found = 0;
+    for (const auto& answer : with_damaged(std::move(answers), 600, 2'718'281)) {
+        const auto begun = answer.substr(0, 200);
+        CAPTURE(begun);
+        server.say(answer);
+        const auto got = handle.get(wanted, with_cas);
+        REQUIRE(got.size() == 2);
+        const bool is_well = handle.fault() == memcached_fault::none;
+        CHECK((is_well || handle.fault() == memcached_fault::broken));
+        CHECK((!is_well || answer.ends_with("END\r\n")));
+        for (std::size_t i = 0; i < wanted.size(); ++i) {
+            CHECK((got[i].what == outcome::failed) == !is_well);
+            if (got[i].what == outcome::found) CHECK(says(answer, wanted[i], got[i], with_cas));
+            if (got[i].what != outcome::found) CHECK(got[i].bytes.empty());
+            if (got[i].what == outcome::found) ++found;
+        }
+    }
+    CHECK(found > 100);
+}
+
+TEST_CASE("a greeting is one or none", "[cache][memcached][answers]") {
+    talker server(false);
+    memcached_handle handle(server.address(), test::ample);
+    for (const auto& answer : all_answers()) {
+        const auto begun = answer.substr(0, 200);
+        CAPTURE(begun);
+        server.say(answer);
+        const bool greets = answer.starts_with("VERSION ") && std::string_view("0123456789").find(answer[8]) < 10 &&
+                            answer.find('\n') == answer.size() - 1 && answer.ends_with("\r\n");
+        CHECK(handle.answers() == greets);
+        CHECK((handle.fault() == memcached_fault::none) == greets);
+        if (!greets) CHECK(handle.fault() == memcached_fault::unreachable);
+    }
+}
+
+TEST_CASE("a length that is only announced takes no memory", "[cache][memcached][answers]") {
+    scripted_memcached server([](const std::string&) {
+        return "VALUE first 0 1073741824\r\n" + std::string(3u << 20, 'x') + scripted_memcached::hang_up;
+    });
+    memcached_handle handle(server.address(), test::ample);
+    const auto peak = [] {
+        rusage used{};
+        ::getrusage(RUSAGE_SELF, &used);
+        return used.ru_maxrss;  // in KiB
+    };
+    const auto earlier = peak();
+    CHECK(handle.get(wanted)[0].what == outcome::failed);
+    CHECK(handle.fault() == memcached_fault::broken);
+    CHECK(peak() - earlier < 100 * 1024);
+}
+
+TEST_CASE("a value may be as large as the server lets it", "[cache][memcached][answers]") {
+    std::string large(9u << 20, '\0');
+    for (std::size_t i = 0; i < large.size(); ++i) large[i] = static_cast<char>(i * 2'654'435'761u >> 24);
+    const auto cut = GENERATE(65'500, 65'536, 1 << 20, (1 << 20) + 1, 9 << 20);
+    large.resize(static_cast<std::size_t>(cut));
+    scripted_memcached server([&](const std::string&) {
+        return "VALUE first 7 " + std::to_string(large.size()) + "\r\n" + large +
+               "\r\nVALUE second 8 1\r\ny\r\nEND\r\n";
+    });
+    memcached_handle handle(server.address(), test::ample);
+    for (int i = 0; i < 2; ++i) {
+        const auto got = handle.get(wanted);
+        CHECK(got[0].what == outcome::found);
+        CHECK(got[0].flags == 7);
+        CHECK((got[0].bytes == large));
+        CHECK(got[1].bytes == "y");
+    }
+    CHECK(server.connections() == 1);
+}
+
+TEST_CASE("an answer may come byte for byte", "[cache][memcached][answers]") {
+    scripted_memcached server([](const std::string& line) {
+        return line == "gets first second" ? "VALUE first 1 4 9\r\na\r\nb\r\nEND\r\n" : "END\r\n";
+    });
+    server.dribble(1ms);
+    memcached_handle handle(server.address(), test::ample);
+    const auto got = handle.get(wanted, true);
+    CHECK(got[0].bytes == "a\r\nb");
+    CHECK(got[0].flags == 1);
+    CHECK(got[0].cas == 9);
+    CHECK(got[1].what == outcome::missing);
+}
+
+TEST_CASE("a value that dribbles takes the time of a call", "[cache][memcached][answers]") {
+    scripted_memcached server([](const std::string& line) {
+        return line == "get first" ? "END\r\n"
+                                   : "VALUE first 0 1\r\nx\r\nVALUE second 0 9000\r\n" + std::string(9'000, 'x');
+    });
+    memcached_handle handle(server.address(), 500ms);
+    REQUIRE(test::eventually([&] { return handle.get(std::vector{wanted[0]})[0].what == outcome::missing; }));
+    server.dribble(5ms);
+    const auto got = handle.get(wanted);
+    CHECK(handle.fault() == memcached_fault::timed_out);
+    CHECK(got[1].what == outcome::failed);
+    CHECK(got[1].bytes.empty());
 }
 
 TEST_CASE("what a server does not take is refused whenever it says so", "[cache][memcached][answers]") {

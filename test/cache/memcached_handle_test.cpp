@@ -52,7 +52,7 @@ TEST_CASE("a handle does what it is told", "[cache][memcached][handle]") {
 TEST_CASE("all addresses of a name are tried", "[cache][memcached][handle]") {
     test::memcached_process server;
     auto address = test::address_of(server);
-    address.host = "localhost";  // ::1 too, where nobody listens
+    address.host = "localhost";  // which may have ::1 too, where nobody listens
     memcached_handle handle(address, test::ample);
     CHECK(handle.set("first", "x", 0, 0s) == outcome::found);
     CHECK(handle.get(both)[0].bytes == "x");
