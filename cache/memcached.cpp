@@ -43,6 +43,7 @@ void memcached::stop() {
         one->asking->begin_to_stop();
         one->storing->begin_to_stop();
     }
+    // All lanes have the time from then on, so together they take no longer than one.
     for (const auto& one : servers_) {
         one->asking->finish_stopping();
         one->storing->finish_stopping();

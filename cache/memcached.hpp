@@ -1,4 +1,4 @@
-// The memcached servers, asked without waiting: libmemcached blocks, so each server has two lanes, threads with a
+// The memcached servers, asked without waiting: a handle blocks, so each server has two lanes, threads with a
 // handle and a bounded queue each. One asks (get, add), the other stores (set, delete), so that no lookup waits behind
 // a store. All lookups that wait for a server go out as one request. A breaker for each server, shared by its lanes,
 // keeps a server that does not answer from costing anything.
@@ -95,8 +95,8 @@ class memcached {
     void remove(std::string_view route, std::string key);
 
     // Readers that still wait get `failed`. Stores that wait are carried out, as far as half a second and a server that
-    // answers allow, and else dropped. Waits for the call under way, but not for a
-    // server that holds it beyond its time. No reader and no observer is called afterwards, and nothing is asked.
+    // answers allow, and else dropped. Waits for the calls under way, of all servers at once, but not for one that is
+    // held beyond its time. No reader and no observer is called afterwards, and nothing is asked.
     void stop();
 
     // In the order of the settings.

@@ -10,8 +10,8 @@ namespace weir::cache {
 
 memcached_asking_lane::memcached_asking_lane(std::shared_ptr<memcached_peer> peer) : memcached_lane(std::move(peer)) {}
 
-// Whether somebody may wait for the server. A server that keeps the thread far beyond the time of a call, with a byte
-// now and then or with its name, counts as one that is not there.
+// Whether somebody may wait for the server. One that keeps the thread far beyond the time of a call, as a name can that
+// takes long to look up, counts as one that is not there.
 bool memcached_asking_lane::may_wait(clock::time_point now) {
     const auto began = call_began_.load(std::memory_order_relaxed);
     if (began != 0 && now - clock::time_point(clock::duration(began)) > 3 * peer_->timeout &&
@@ -41,11 +41,13 @@ bool memcached_asking_lane::put(Queue& queue, Entry entry) {
 }
 
 bool memcached_asking_lane::get(std::vector<std::string> keys, std::shared_ptr<memcached_reader> reader) {
-    return put(lookups_, lookup{std::move(keys), std::move(reader), clock::now()});
+    std::vector<memcached_value> values(keys.size());
+    return put(lookups_, lookup{std::move(keys), {std::move(reader), std::move(values)}, clock::now()});
 }
 
 bool memcached_asking_lane::add(memcached_item item, std::shared_ptr<memcached_reader> reader) {
-    return put(additions_, addition{std::move(item), std::move(reader), clock::now()});
+    return put(additions_,
+               addition{std::move(item), {std::move(reader), std::vector<memcached_value>(1)}, clock::now()});
 }
 
 // A server that is not there when weir starts should be told of before anybody asks for it.
@@ -75,7 +77,7 @@ void memcached_asking_lane::take_batch(clock::time_point now) {
         auto& first = lookups_.front();
         const auto more = first.keys.size();
         if (now - first.since > peer_->timeout) {
-            late_.push_back({std::move(first.reader), more});
+            late_.push_back(std::move(first.who));
         } else if (batch_.empty() || keys + more <= max_keys) {
             keys += more;
             batch_.push_back(std::move(first));
@@ -94,12 +96,20 @@ auto memcached_asking_lane::call(std::unique_lock<std::mutex>& lock, const Call&
     lock.unlock();
     const auto start = clock::now();
     call_began_.store(start.time_since_epoch().count(), std::memory_order_relaxed);
-    auto result = what();
-    call_began_.store(0, std::memory_order_relaxed);
-    note_call(start);
-    lock.lock();
-    asked_.swap(under_way_);
-    return result;
+    const auto end = [&] {
+        call_began_.store(0, std::memory_order_relaxed);
+        lock.lock();
+        asked_.swap(under_way_);
+    };
+    try {
+        auto result = what();
+        note_call(start);
+        end();
+        return result;
+    } catch (...) {
+        end();
+        throw;
+    }
 }
 
 void memcached_asking_lane::look_up(std::unique_lock<std::mutex>& lock) {
@@ -140,7 +150,7 @@ void memcached_asking_lane::gather_keys() {
             places_.push_back(place);
             uses_.push_back(1);
         }
-        asked_.push_back({std::move(one.reader), one.keys.size()});
+        asked_.push_back(std::move(one.who));
     }
     batch_.clear();
 }
@@ -160,8 +170,7 @@ void memcached_asking_lane::deliver(std::vector<memcached_value> got) {
     memcached_tally::note(tally_.misses, static_cast<std::uint64_t>(count(outcome::missing)));
     std::size_t next = 0;
     for (auto& one : asked_) {
-        std::vector<memcached_value> values(one.values);
-        for (auto& value : values) {
+        for (auto& value : one.values) {
             const auto place = places_[next++];
             if (--uses_[place] == 0) {
                 value = std::move(got[place]);
@@ -169,16 +178,15 @@ void memcached_asking_lane::deliver(std::vector<memcached_value> got) {
                 value = got[place];
             }
         }
-        one.reader->finish(std::move(values));
-        one.reader.reset();
+        one.finish();
     }
     asked_.clear();
 }
 
 void memcached_asking_lane::add_one(std::unique_lock<std::mutex>& lock) {
-    auto one = std::move(additions_.front());
+    asked_.push_back(std::move(additions_.front().who));
+    const auto one = std::move(additions_.front());
     additions_.pop_front();
-    asked_.push_back({std::move(one.reader), 1});
     if (clock::now() - one.since > peer_->timeout) {
         lock.unlock();
         memcached_tally::note(tally_.expired);
@@ -191,28 +199,55 @@ void memcached_asking_lane::add_one(std::unique_lock<std::mutex>& lock) {
     lock.unlock();
     memcached_tally::note(tally_.adds);
     for (auto& who : asked_) {
-        std::vector<memcached_value> values(1);
-        values.front().what = what;
-        who.reader->finish(std::move(values));
+        who.values.front().what = what;
+        who.finish();
     }
     asked_.clear();
     lock.lock();
 }
 
-void memcached_asking_lane::fail(std::vector<waiting>& who) {
-    for (auto& one : who) one.reader->finish(std::vector<memcached_value>(one.values));
+void memcached_asking_lane::waiting::finish() noexcept {
+    if (const auto its = std::exchange(reader, nullptr)) its->finish(std::move(values));
+}
+
+void memcached_asking_lane::waiting::fail() noexcept {
+    for (auto& value : values) value = {};
+    finish();
+}
+
+void memcached_asking_lane::fail(std::vector<waiting>& who) noexcept {
+    for (auto& one : who) one.fail();
     who.clear();
 }
 
-void memcached_asking_lane::give_up(std::unique_lock<std::mutex>& lock) {
-    std::vector<waiting> all;
-    for (auto& one : lookups_) all.push_back({std::move(one.reader), one.keys.size()});
-    for (auto& one : additions_) all.push_back({std::move(one.reader), 1});
-    lookups_.clear();
-    additions_.clear();
+template <class Queue>
+void memcached_asking_lane::give_up_first(Queue& queue, std::unique_lock<std::mutex>& lock) {
+    waiting who = std::move(queue.front().who);
+    queue.pop_front();
     lock.unlock();
-    memcached_tally::note(tally_.refused, all.size());
-    fail(all);
+    memcached_tally::note(tally_.refused);
+    who.fail();
+    lock.lock();
+}
+
+void memcached_asking_lane::give_up(std::unique_lock<std::mutex>& lock) {
+    while (!lookups_.empty()) give_up_first(lookups_, lock);
+    while (!additions_.empty()) give_up_first(additions_, lock);
+}
+
+// Where nothing had been taken, what could not be taken is given up, so that the thread gets on.
+void memcached_asking_lane::abandon(std::unique_lock<std::mutex>& lock) {
+    call_began_.store(0, std::memory_order_relaxed);
+    if (late_.empty() && batch_.empty() && asked_.empty()) {
+        if (!lookups_.empty()) return give_up_first(lookups_, lock);
+        if (!additions_.empty()) return give_up_first(additions_, lock);
+        return;
+    }
+    lock.unlock();
+    fail(late_);
+    for (auto& one : batch_) one.who.fail();
+    batch_.clear();
+    fail(asked_);
     lock.lock();
 }
 

@@ -22,19 +22,23 @@ class memcached_asking_lane final : public memcached_lane {
     bool add(memcached_item item, std::shared_ptr<memcached_reader> reader);
 
   private:
+    // Has the memory for its answer from the beginning, so that it can always be given one.
+    struct waiting {
+        std::shared_ptr<memcached_reader> reader;  // null: it has been given one
+        std::vector<memcached_value> values;
+
+        void finish() noexcept;
+        void fail() noexcept;
+    };
     struct lookup {
         std::vector<std::string> keys;
-        std::shared_ptr<memcached_reader> reader;
+        waiting who;
         clock::time_point since;
     };
     struct addition {
         memcached_item item;
-        std::shared_ptr<memcached_reader> reader;
+        waiting who;
         clock::time_point since;
-    };
-    struct waiting {
-        std::shared_ptr<memcached_reader> reader;
-        std::size_t values;
     };
     // Adds between two requests for lookups, so that lookups do not wait for all of them.
     static constexpr int adds_at_once = 8;
@@ -45,6 +49,7 @@ class memcached_asking_lane final : public memcached_lane {
     void begin(std::unique_lock<std::mutex>& lock) override;
     void work(std::unique_lock<std::mutex>& lock) override;
     void give_up(std::unique_lock<std::mutex>& lock) override;
+    void abandon(std::unique_lock<std::mutex>& lock) override;
     void look_around(std::unique_lock<std::mutex>& lock) override;
     clock::time_point sleeps_until() const override;
     void leave_behind(std::unique_lock<std::mutex>& lock) override;
@@ -59,7 +64,9 @@ class memcached_asking_lane final : public memcached_lane {
     void add_one(std::unique_lock<std::mutex>& lock);
     template <class Call>
     auto call(std::unique_lock<std::mutex>& lock, const Call& what);
-    static void fail(std::vector<waiting>& who);
+    static void fail(std::vector<waiting>& who) noexcept;
+    template <class Queue>
+    void give_up_first(Queue& queue, std::unique_lock<std::mutex>& lock);
 
     // Guarded by mutex_.
     std::deque<lookup> lookups_;

@@ -78,6 +78,8 @@ void memcached_lane::start() {
 void memcached_lane::begin_to_stop() {
     {
         const std::lock_guard hold(mutex_);
+        // The call, and what a busy machine adds.
+        if (!is_stopping_) stops_by_ = clock::now() + longest_finish() + peer_->timeout + std::chrono::seconds(1);
         is_stopping_ = true;
     }
     wake();
@@ -85,10 +87,8 @@ void memcached_lane::begin_to_stop() {
 
 void memcached_lane::finish_stopping() {
     if (!thread_.joinable()) return;
-    // The connection's greeting, the call, and what a busy machine adds.
-    const auto patience = longest_finish() + 2 * peer_->timeout + std::chrono::seconds(1);
     std::unique_lock lock(mutex_);
-    if (ended_.wait_for(lock, patience, [this] { return has_ended_; })) {
+    if (ended_.wait_until(lock, stops_by_, [this] { return has_ended_; })) {
         lock.unlock();
         thread_.join();
     } else {
@@ -107,25 +107,38 @@ void memcached_lane::wake_soon() {
     }
 }
 
+// Whoever waits for what a step threw in gets `failed`, as from a server that does.
+template <class Step>
+void memcached_lane::survive(std::unique_lock<std::mutex>& lock, const Step& step) {
+    try {
+        step();
+    } catch (...) {
+        memcached_tally::note(tally_.failures);
+        if (!lock.owns_lock()) lock.lock();
+        abandon(lock);
+    }
+}
+
 void memcached_lane::run() {
     block_signals();
     std::unique_lock lock(mutex_);
-    begin(lock);
+    const auto work_once = [&] { survive(lock, [&] { work(lock); }); };
+    survive(lock, [&] { begin(lock); });
     while (!is_stopping_) {
         if (peer_->breaker.is_open()) {
             give_up(lock);
         } else if (has_work()) {
-            work(lock);
+            work_once();
             continue;
         }
-        look_around(lock);
+        survive(lock, [&] { look_around(lock); });
         if (is_stopping_ || has_work()) continue;
         is_asleep_ = true;
         wake_.wait_until(lock, sleeps_until());
         is_asleep_ = false;
     }
     const clock::time_point limit = clock::now() + longest_finish();
-    while (has_work() && !peer_->breaker.is_open() && clock::now() < limit) work(lock);
+    while (has_work() && !peer_->breaker.is_open() && clock::now() < limit) work_once();
     give_up(lock);
     has_ended_ = true;
     ended_.notify_all();

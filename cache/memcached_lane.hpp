@@ -2,7 +2,8 @@
 // there are: memcached_asking_lane and memcached_storing_lane.
 //
 // A lane's thread sleeps while there is nothing to do, and only then is it woken, so under load callers do no more than
-// put something into a queue. No lock is held while libmemcached works or others' code runs.
+// put something into a queue. No lock is held while a server is asked or others' code runs. What throws, for want of
+// memory say, costs the piece of work that it was thrown in, and the thread goes on.
 #pragma once
 
 #include <atomic>
@@ -59,7 +60,7 @@ struct memcached_tally {
     void add_to(memcached_counters& sum) const;
 };
 
-// The thread shares the lane, so that a lane whose thread is held by its server can be left behind.
+// The thread shares the lane, so that a lane whose thread is held by the look-up of a name can be left behind.
 class memcached_lane : public std::enable_shared_from_this<memcached_lane> {
   public:
     virtual ~memcached_lane() = default;
@@ -70,8 +71,8 @@ class memcached_lane : public std::enable_shared_from_this<memcached_lane> {
     void start();
     // From here on nothing is taken.
     void begin_to_stop();
-    // Waits until the thread has ended; or, where a server holds it, for not much longer than a call may take, and then
-    // fails what is under way too. Of others' code nothing runs afterwards.
+    // Waits until the thread has ended; or, where something holds it, until a call that began with begin_to_stop()
+    // would be long over, and then fails what is under way too. Of others' code nothing runs afterwards.
     void finish_stopping();
 
     const memcached_tally& tally() const { return tally_; }
@@ -85,7 +86,8 @@ class memcached_lane : public std::enable_shared_from_this<memcached_lane> {
     virtual void begin(std::unique_lock<std::mutex>& lock) = 0;
     virtual bool has_work() const = 0;
     virtual void work(std::unique_lock<std::mutex>& lock) = 0;
-    virtual void give_up(std::unique_lock<std::mutex>& lock) = 0;      // all that waits
+    virtual void give_up(std::unique_lock<std::mutex>& lock) = 0;      // all that waits; does not throw
+    virtual void abandon(std::unique_lock<std::mutex>& lock) = 0;      // what work() threw in; does not throw
     virtual void look_around(std::unique_lock<std::mutex>& lock) = 0;  // before it sleeps
     virtual clock::time_point sleeps_until() const = 0;
     // For how long what waits is worked off after begin_to_stop().
@@ -109,12 +111,15 @@ class memcached_lane : public std::enable_shared_from_this<memcached_lane> {
 
   private:
     void run();
+    template <class Step>
+    void survive(std::unique_lock<std::mutex>& lock, const Step& step);
 
     std::thread thread_;
     std::condition_variable wake_;
     std::condition_variable ended_;
     bool is_asleep_ = false;  // guarded by mutex_, like has_ended_
     bool has_ended_ = false;
+    clock::time_point stops_by_{};          // guarded by mutex_
     std::atomic<bool> is_stopping_{false};  // set under mutex_
 };
 

@@ -39,32 +39,30 @@ void memcached_storing_lane::work(std::unique_lock<std::mutex>& lock) {
     auto one = std::move(jobs_.front());
     jobs_.pop_front();
     lock.unlock();
-    run(one);
+    bool is_done = false;
+    try {
+        is_done = one.make ? store_all(one.make) : remove_one(one.key);
+    } catch (...) {
+        // For want of memory, say.
+    }
+    if (!is_done) memcached_tally::note(tally_.dropped);
     one.make = nullptr;
     lock.lock();
     waiting_bytes_ -= one.bytes;
 }
 
-void memcached_storing_lane::run(job& one) {
-    if (one.make) {
-        if (!store_all(one.make)) memcached_tally::note(tally_.dropped);
-        return;
-    }
+bool memcached_storing_lane::remove_one(const std::string& key) {
     const auto start = clock::now();
-    const auto what = handle_.remove(one.key);
+    const auto what = handle_.remove(key);
     note_call(start);
-    memcached_tally::note(what == memcached_value::outcome::failed ? tally_.dropped : tally_.removes);
+    if (what == memcached_value::outcome::failed) return false;
+    memcached_tally::note(tally_.removes);
+    return true;
 }
 
 // Ends at the first that is not stored: what comes after it is of no use without it.
 bool memcached_storing_lane::store_all(const memcached_maker& make) {
-    std::vector<memcached_item> items;
-    try {
-        items = make();
-    } catch (const std::exception&) {
-        return false;
-    }
-    for (auto& item : items) {
+    for (const auto& item : make()) {
         if (peer_->breaker.is_open()) return false;
         const auto start = clock::now();
         const auto what = handle_.set(item.key, item.bytes, item.flags, item.lifetime);
@@ -76,14 +74,15 @@ bool memcached_storing_lane::store_all(const memcached_maker& make) {
 }
 
 void memcached_storing_lane::give_up(std::unique_lock<std::mutex>& lock) {
-    auto all = std::exchange(jobs_, {});
-    lock.unlock();
-    std::uint64_t bytes = 0;
-    for (const auto& one : all) bytes += one.bytes;
-    memcached_tally::note(tally_.dropped, all.size());
-    all.clear();
-    lock.lock();
-    waiting_bytes_ -= bytes;
+    while (!jobs_.empty()) {
+        auto one = std::move(jobs_.front());
+        jobs_.pop_front();
+        waiting_bytes_ -= one.bytes;
+        lock.unlock();
+        memcached_tally::note(tally_.dropped);
+        one.make = nullptr;
+        lock.lock();
+    }
 }
 
 }  // namespace weir::cache

@@ -29,13 +29,14 @@ class memcached_storing_lane final : public memcached_lane {
     void begin(std::unique_lock<std::mutex>&) override {}
     void work(std::unique_lock<std::mutex>& lock) override;
     void give_up(std::unique_lock<std::mutex>& lock) override;
+    void abandon(std::unique_lock<std::mutex>&) override {}  // work() does not throw
     void look_around(std::unique_lock<std::mutex>&) override {}
     std::chrono::milliseconds longest_finish() const override { return std::chrono::milliseconds(500); }
     clock::time_point sleeps_until() const override { return clock::time_point::max(); }
     void leave_behind(std::unique_lock<std::mutex>& lock) override { give_up(lock); }
 
     void put(job one);
-    void run(job& one);
+    bool remove_one(const std::string& key);
     bool store_all(const memcached_maker& make);
 
     // Guarded by mutex_.

@@ -61,7 +61,15 @@ purge_replica::~purge_replica() {
 
 bool purge_replica::round() {
     has_said_loss_ = false;
-    const bool reached = append_and_apply();
+    bool reached = false;
+    try {
+        reached = append_and_apply();
+    } catch (...) {
+        // As after a call that failed.
+        is_reached_.store(false, std::memory_order_relaxed);
+        draft_.reset();
+        throw;
+    }
     is_reached_.store(reached, std::memory_order_relaxed);
     if (reached) last_read_.store(std::chrono::system_clock::now(), std::memory_order_relaxed);
     say_what_is_new(reached);

@@ -47,19 +47,35 @@ void purge_sync::run() {
         is_over = stops_;
     }
     if (replica_.now().waiting > 0) round();
-    if (const std::size_t left = replica_.now().waiting; left > 0 && say_)
-        say_("the purge log in memcached: " + std::to_string(left) + " purges never reached it, and the other nodes");
+    tell_what_is_left();
     const std::lock_guard lock(mutex_);
     has_ended_ = true;
     woken_.notify_all();
 }
 
-bool purge_sync::round() {
+// What is thrown, for want of memory say, ends a round and not the thread.
+bool purge_sync::round() noexcept {
     try {
-        return replica_.round();
-    } catch (const std::exception& failure) {
-        if (say_) say_(std::string("the purge log in memcached: ") + failure.what());
-        return false;
+        try {
+            return replica_.round();
+        } catch (const std::exception& failure) {
+            if (say_) say_(std::string("the purge log in memcached: ") + failure.what());
+        }
+    } catch (...) {
+        // It could not be said either.
+    }
+    return false;
+}
+
+void purge_sync::tell_what_is_left() noexcept {
+    try {
+        const std::size_t left = replica_.now().waiting;
+        if (left > 0 && say_) {
+            say_("the purge log in memcached: " + std::to_string(left) +
+                 " purges never reached it, and the other nodes");
+        }
+    } catch (...) {
+        // It could not be said.
     }
 }
 

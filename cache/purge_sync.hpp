@@ -20,7 +20,7 @@ class purge_sync {
   public:
     static constexpr std::chrono::milliseconds poll_interval{500};
 
-    // As for purge_replica; `say`, for the log, is called from the thread.
+    // As for purge_replica; `say`, for the log, is called from the thread. What it throws loses what was said.
     purge_sync(purge_log& log, const conf::memcached_settings& settings,
                std::function<void(const std::string& text)> say);
     ~purge_sync();
@@ -44,7 +44,8 @@ class purge_sync {
 
   private:
     void run();
-    bool round();
+    bool round() noexcept;
+    void tell_what_is_left() noexcept;
     void wake();
 
     const std::function<void(const std::string& text)> say_;

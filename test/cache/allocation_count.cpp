@@ -1,6 +1,8 @@
 #include "test/cache/allocation_count.hpp"
 
+#include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <cstdlib>
 #include <new>
 
@@ -8,8 +10,12 @@ namespace {
 
 thread_local std::uint64_t count = 0;
 
+std::atomic<std::size_t> refused_from{SIZE_MAX};
+std::atomic<int> left_before_refusal{0};
+
 void* try_allocate(std::size_t size, std::size_t alignment) {
     ++count;
+    if (size >= refused_from.load() && left_before_refusal.fetch_sub(1) <= 0) return nullptr;
     return alignment > alignof(std::max_align_t)
                ? std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment)
                : std::malloc(size);
@@ -77,6 +83,15 @@ namespace weir::test {
 
 std::uint64_t allocations() {
     return count;
+}
+
+refused_allocations::refused_allocations(std::size_t size, int spared) {
+    left_before_refusal = spared;
+    refused_from = size;
+}
+
+refused_allocations::~refused_allocations() {
+    refused_from = SIZE_MAX;
 }
 
 }  // namespace weir::test

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "test/cache/allocation_count.hpp"
 #include "test/cache/memcached_support.hpp"
 #include "test/support/scripted_memcached.hpp"
 
@@ -271,10 +272,11 @@ TEST_CASE("a store that fails stops at what failed", "[cache][memcached][faults]
     }
     SECTION("where making it does") {
         tier.store("a", 1, []() -> std::vector<memcached_item> { throw std::runtime_error("no"); });
+        tier.store("a", 1, []() -> std::vector<memcached_item> { throw 1; });
         tier.store("b", 1, items({{"b", "x", 0, 0s}}));
         test::settle(tier, "b");
         CHECK(ask(tier, "b")->outcome() == outcome::found);
-        CHECK(tier.counters().at(0).dropped_stores == 1);
+        CHECK(tier.counters().at(0).dropped_stores == 2);
     }
     CHECK(!is_open(tier));
 }
@@ -351,6 +353,71 @@ TEST_CASE("what answers garbage is given up", "[cache][memcached][faults]") {
         if (reader) CHECK(reader->outcome() == outcome::failed);
         return is_open(tier);
     }));
+}
+
+TEST_CASE("what cannot be held in memory fails, and nothing else does", "[cache][memcached][faults]") {
+    constexpr std::size_t large = 900'000;
+    test::memcached_process server;
+    memcached tier(settings_for({test::address_of(server)}));
+    tier.store("a", 1, items({{"a", std::string(large, 'x'), 0, 0s}}));
+    test::settle(tier, "a");
+    const auto reader = std::make_shared<test::keeping_reader>();
+    const auto spared = GENERATE(0, 1);  // the value itself; its copy for the second who asks
+    CAPTURE(spared);
+    const auto failures = tier.counters().at(0).failures;
+    {
+        const test::refused_allocations refused(large, spared);
+        REQUIRE(tier.get("a", {"a", "a"}, reader));
+        CHECK(eventually([&] { return reader->times() == 1; }));
+    }
+    for (const auto& value : reader->wait()) CHECK(value.what == outcome::failed);
+    CHECK(tier.counters().at(0).failures == failures + 1);
+    CHECK(!is_open(tier));
+    const auto again = std::make_shared<test::keeping_reader>();
+    REQUIRE(tier.get("a", {"a", "a"}, again));
+    for (const auto& value : again->wait()) CHECK(value.bytes.size() == large);
+    CHECK(reader->times() == 1);
+}
+
+TEST_CASE("what cannot be made for want of memory is dropped", "[cache][memcached][faults]") {
+    constexpr std::size_t large = 900'000;
+    test::memcached_process server;
+    memcached tier(settings_for({test::address_of(server)}));
+    const auto make = [] { return std::vector<memcached_item>{{"a", std::string(large, 'x'), 0, 0s}}; };
+    {
+        const test::refused_allocations refused(large);
+        tier.store("a", 1, make);
+        test::settle(tier, "a");
+    }
+    CHECK(tier.counters().at(0).dropped_stores == 1);
+    CHECK(is_missing(tier, "a"));
+    tier.store("a", 1, make);
+    test::settle(tier, "a");
+    CHECK(ask(tier, "a")->outcome() == outcome::found);
+}
+
+TEST_CASE("an observer that throws costs a lookup at most", "[cache][memcached][faults]") {
+    std::atomic<bool> is_well = false;
+    test::scripted_memcached server([&](const std::string&) { return is_well ? "END\r\n" : "garbage\r\n"; });
+    std::atomic<int> told = 0;
+    std::vector<std::shared_ptr<test::keeping_reader>> readers;
+    {
+        memcached tier(settings_for({server.address()}), [&](const std::string&) {
+            ++told;
+            throw 1;
+        });
+        CHECK(eventually([&] {
+            const auto reader = ask(tier, "a");
+            if (reader) CHECK(reader->outcome() == outcome::failed);
+            if (reader) readers.push_back(reader);
+            return is_open(tier);
+        }));
+        is_well = true;
+        CHECK(eventually([&] { return !is_open(tier); }));
+        CHECK(is_missing(tier, "a"));
+        CHECK(told == 2);
+    }
+    for (const auto& reader : readers) CHECK(reader->times() == 1);
 }
 
 TEST_CASE("a server that sends a byte now and then holds nobody", "[cache][memcached][faults]") {

@@ -3,11 +3,14 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <atomic>
 #include <catch2/catch.hpp>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "test/cache/memcached_support.hpp"
@@ -31,8 +34,9 @@ bool dies(const purge_log& log, const stored_response& page) {
 }
 
 struct node {
-    explicit node(const test::memcached_process& server, std::chrono::milliseconds timeout = test::ample)
-        : sync(log, test::settings_for({test::address_of(server)}, timeout), {}) {}
+    explicit node(const test::memcached_process& server, std::chrono::milliseconds timeout = test::ample,
+                  std::function<void(const std::string&)> say = {})
+        : sync(log, test::settings_for({test::address_of(server)}, timeout), std::move(say)) {}
     bool comes_into_step() {
         return test::eventually([&] { return sync.now().is_in_step; });
     }
@@ -67,6 +71,26 @@ TEST_CASE("a memcached that stood still has its purges told when it goes on", "[
     server.program().signal(SIGCONT);
     CHECK(dies(b.log, *page));
     CHECK(b.sync.now().times_lost == 0);
+}
+
+TEST_CASE("what throws when it is told something does not end the thread", "[cache][memcached][purge_sync]") {
+    test::memcached_process server;
+    server.kill();
+    std::atomic<int> told = 0;
+    {
+        node a(server, test::ample, [&](const std::string&) {
+            ++told;
+            throw 1;
+        });
+        CHECK(test::eventually([&] { return told > 0; }));
+        server.start();
+        CHECK(a.comes_into_step());
+        a.log.purge_url("example.org/", purge_mode::hard);
+        CHECK(test::eventually([&] { return a.sync.now().waiting == 0; }));
+        server.kill();
+        a.log.purge_url("example.org/other", purge_mode::hard);
+    }
+    CHECK(told > 1);  // that a purge never reached the others
 }
 
 TEST_CASE("what was purged last is told before a node goes", "[cache][memcached][purge_sync]") {
