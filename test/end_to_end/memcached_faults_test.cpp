@@ -185,6 +185,30 @@ TEST_CASE("a memcached that answers nonsense is not believed", "[end_to_end][mem
     CHECK(memcached_count(weir, "hits") == 0);
 }
 
+TEST_CASE("no answer of a memcached ends weir", "[end_to_end][memcached]") {
+    const auto [to_get, to_store] = GENERATE(table<std::string, std::string>({
+        {"VALUE KEY 0 -1\r\nhello\r\nEND\r\n", "STORED\r\n"},
+        {"VALUE KEY 0 -2\r\nhello\r\nEND\r\n", "STORED\r\n"},
+        {"VALUE KEY 0 18446744073709551614\r\nhello\r\nEND\r\n", "STORED\r\n"},
+        {"VALUE KEY 0 18446744073709551615\r\nhello\r\nEND\r\n", "STORED\r\n"},
+        {"END\r\n", "END\r\n"},
+        {"END\r\n", "OK\r\n"},
+        {"END\r\n", "DELETED\r\n"},
+        {"END\r\n", "VERSION 1.6.18\r\n"},
+        {"END\r\n", "VALUE KEY 0 5\r\nhello\r\nEND\r\n"},
+        {"END\r\n", "12345\r\n"},
+    }));
+    CAPTURE(to_get, to_store);
+    scripted_memcached memcached([&, get = to_get, store = to_store](const std::string& line) {
+        if (line.starts_with("get")) return filled_in(get, line);
+        return stores(line) ? filled_in(store, line) : std::string();
+    });
+    counting_origin origin;
+    const weir_instance weir(of(origin, tier({memcached.address().text}, impatient)));
+    expect_answers(weir, origin, 5);
+    CHECK(memcached_count(weir, "hits") == 0);
+}
+
 TEST_CASE("a memcached that hangs is given up and taken back by itself", "[end_to_end][memcached]") {
     memcached_process memcached;
     counting_origin origin;
