@@ -50,6 +50,21 @@ bool takes_refresh(const stored_response& stored, time_point now) {
                                                                                     std::memory_order_relaxed);
 }
 
+// Before the next try, after so many failures in a row.
+milliseconds pause_after(std::uint32_t failures) {
+    return std::min<milliseconds>(first_backoff * (1 << std::min(failures - 1, most_backoff_doublings)),
+                                  longest_backoff);
+}
+
+// What a response from memcached does not know of this node: that those of its key before it, of whichever variant,
+// could not be refreshed. Nothing where it is newer than that, or where that was long ago.
+void take_over(const key_memory::failing& known, const stored_response& stored, time_point now) {
+    if (known.failures == 0 || stored.response_time > known.until - pause_after(known.failures)) return;
+    if (known.until + longest_backoff < now || known.until > now + longest_backoff + seconds(1)) return;
+    stored.use.failures.store(known.failures, std::memory_order_relaxed);
+    stored.use.next_refresh_ms.store(to_ms(known.until), std::memory_order_relaxed);
+}
+
 bool backs_off(const stored_response& stored, time_point now) {
     return stored.use.failures.load(std::memory_order_relaxed) > 0 &&
            stored.use.next_refresh_ms.load(std::memory_order_relaxed) > to_ms(now);
@@ -198,11 +213,7 @@ lookup_result cache::judge(std::shared_ptr<const stored_response> response, cons
     result.response.reset();
     if (found.personal && !response->control.is_public) return result;
     if (purges_.judge(*response) == purge_log::verdict::dead) return result;
-    // It knows nothing of what this node did with it before.
-    if (const key_memory::failing known = keys_.find_failing(response->key); known.until > now) {
-        response->use.failures.store(known.failures, std::memory_order_relaxed);
-        response->use.next_refresh_ms.store(to_ms(known.until), std::memory_order_relaxed);
-    }
+    take_over(keys_.find_failing(response->key), *response, now);
     result.response = std::move(response);
     judge_found(result, request, rules, now);
     return result;
@@ -229,8 +240,7 @@ void cache::drop(std::string_view key) {
 
 void cache::refresh_failed(const stored_response& response, time_point now) {
     const std::uint32_t failures = response.use.failures.fetch_add(1, std::memory_order_relaxed);
-    const auto pause =
-        std::min<milliseconds>(first_backoff * (1 << std::min(failures, most_backoff_doublings)), longest_backoff);
+    const milliseconds pause = pause_after(failures + 1);
     response.use.next_refresh_ms.store(to_ms(now + pause), std::memory_order_relaxed);
     keys_.note_failing(response.key, {failures + 1, now + pause});
 }

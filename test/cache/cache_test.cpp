@@ -153,10 +153,19 @@ TEST_CASE("a response from memcached is left alone for as long as the one before
     CHECK_FALSE(judged(61'999ms).refreshes);
     CHECK(judged(61'999ms).what == outcome::stale_usable);
     CHECK(judged(62s).refreshes);
-    c.refresh_failed(*judged(61'999ms).response, at(62s));  // the second in a row
+    c.refresh_failed(*judged(62s).response, at(62s));  // the second in a row
     CHECK_FALSE(judged(63'999ms).refreshes);
+    CHECK(judged(64s).refreshes);
+    c.refresh_failed(*judged(64s).response, at(64s));
+    CHECK_FALSE(judged(67'999ms).refreshes);
+    // What came after the failure is not concerned.
+    const auto newer = make_stored({.response_fields = "Cache-Control: max-age=1, stale-while-revalidate=90",
+                                    .freshness_lifetime = 1s,
+                                    .response_time = at(65s)});
+    const auto found = c.lookup(asked.head(), key, &rules, at(67s));
+    CHECK(c.judge(newer, asked.head(), rules, found, at(67s)).refreshes);
     c.keys().forget_failing(key);
-    CHECK(judged(63s).refreshes);
+    CHECK(judged(64s).refreshes);
 }
 
 TEST_CASE("what everybody has validated is looked for in memcached all the same", "[cache][lookup]") {
