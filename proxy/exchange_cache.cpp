@@ -128,7 +128,9 @@ awaitable<void> exchange::wait_for_outcome(fill& of, steady::time_point limit) {
 awaitable<bool> exchange::follow_without_response(const fill::view& got) {
     const bool failed = got.now == fill::stage::failed;
     // What the leader has in its stead, from memcached perhaps, is good for others too.
-    if (failed && got.response && !has_stale() && cache::selects(got.response->vary, view()) &&
+    const bool is_alive =
+        got.response && worker_.cache().purges().judge(*got.response) != cache::purge_log::verdict::dead;
+    if (failed && is_alive && !has_stale() && cache::selects(got.response->vary, view()) &&
         (!in_.found.personal || got.response->control.is_public)) {
         in_.found.response = got.response;
         in_.found.what = cache::outcome::stale;
