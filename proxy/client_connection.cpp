@@ -347,7 +347,7 @@ awaitable<void> client_connection::serve(std::shared_ptr<const snapshot> config,
                                          cache::lookup_result found, std::chrono::milliseconds waited) {
     worker_.metrics().connections_active.add(1);
     request_context& c = *context_;
-    http::forwarded_client from = resolve_client();
+    http::forwarded_client from = http::resolve_client(c.head, peer_, config->trusted);
     if (via.caches || via.asks_for_pages) from.host = c.host;  // as the key has it
     if (from.from_trusted) c.request_id = c.head.fields.value("X-Request-ID");
     if (c.request_id.empty()) worker_.write_request_id(c.request_id);

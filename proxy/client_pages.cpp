@@ -92,12 +92,15 @@ bool client_connection::ask_for_page(std::string_view scheme, const route& via, 
 client_connection::step client_connection::answer_with_page() {
     disarm();
     const std::shared_ptr<page_wait> page = std::move(context_->page);
-    page->give_up();
     page_wait::question& what = page->what;
+    const bool is_late = !what.asked->ended();
+    page->give_up();
     if (auto response = read(what, *context_)) {
         what.found = {.what = cache::outcome::page, .detail = "memcached-page", .response = std::move(response)};
     }
-    const auto waited = std::chrono::floor<std::chrono::milliseconds>(steady::now() - what.began);
+    // One that was late is not asked again.
+    const auto waited = is_late ? what.config->tier->settings().timeout
+                                : std::chrono::floor<std::chrono::milliseconds>(steady::now() - what.began);
     return answer(what.config, what.via, std::move(what.found), waited);
 }
 
