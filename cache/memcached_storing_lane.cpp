@@ -26,8 +26,9 @@ void memcached_storing_lane::put(job one) {
             (waiting_bytes_ == 0 || one.bytes == 0 || waiting_bytes_ + one.bytes <= memcached::max_waiting_store_bytes);
         is_taken = has_room && !is_stopping();
         if (is_taken) {
-            waiting_bytes_ += one.bytes;
+            const std::uint64_t bytes = one.bytes;
             jobs_.push_back(std::move(one));
+            waiting_bytes_ += bytes;
             is_asleep = is_to_wake();
         }
     }

@@ -31,13 +31,15 @@ void deadlines::arm(deadline& d, std::chrono::milliseconds duration) {
     if (!ticking_ || (soon && !soon_)) schedule(soon);
 }
 
+// Where it throws nothing ticks, and the next arm() schedules anew.
 void deadlines::schedule(bool soon) {
-    soon_ = soon;
-    ticking_ = true;
+    ticking_ = false;
     timer_.expires_after(soon ? short_tick : long_tick);
     timer_.async_wait([this](boost::system::error_code error) {
         if (!error) tick();
     });
+    soon_ = soon;
+    ticking_ = true;
 }
 
 void deadlines::tick() {
