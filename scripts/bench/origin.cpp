@@ -1,6 +1,7 @@
 // The origin of the bench: one thread, one epoll loop, next to no work a request, so that it can share a core with the
-// load and still not be what limits a proxy. GET only. /hit may be cached for a day, everything else not at all; the
-// content is 1 KiB. Prints "ready PORT" and serves until it is killed.
+// load and still not be what limits a proxy. GET only. /hit... and /stored... may be cached for a day, everything else
+// not at all; the content is 1 KiB, of /hit10k 10,606 bytes and of /hit1m 1 MiB. Prints "ready PORT" and serves until
+// it is killed.
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -18,10 +19,8 @@
 
 namespace {
 
-constexpr std::size_t content_bytes = 1024;
-
 // A whole response, with the Date of now.
-std::string response(std::string_view cache_control) {
+std::string response(std::size_t content_bytes, std::string_view cache_control) {
     std::array<char, 64> date;
     const std::time_t now = std::time(nullptr);
     std::tm parts;
@@ -41,16 +40,28 @@ class responses {
         const std::time_t now = std::time(nullptr);
         if (now != made_) {
             made_ = now;
-            cacheable_ = response("public, max-age=86400");
-            uncacheable_ = response("no-store");
+            for (auto& one : kinds_) one.made = response(one.content_bytes, one.cache_control);
         }
-        return request.starts_with("GET /hit") ? cacheable_ : uncacheable_;
+        for (const auto& one : kinds_)
+            if (request.starts_with(one.start)) return one.made;
+        return kinds_.back().made;
     }
 
   private:
+    struct kind {
+        std::string_view start;  // of the request
+        std::size_t content_bytes;
+        std::string_view cache_control;
+        std::string made;
+    };
+    static constexpr std::string_view cacheable_ = "public, max-age=86400";
+
     std::time_t made_ = 0;
-    std::string cacheable_;
-    std::string uncacheable_;
+    std::array<kind, 5> kinds_ = {{{"GET /hit10k ", 10'606, cacheable_, {}},
+                                   {"GET /hit1m ", 1 << 20, cacheable_, {}},
+                                   {"GET /hit", 1024, cacheable_, {}},
+                                   {"GET /stored", 1024, cacheable_, {}},
+                                   {"GET /", 1024, "no-store", {}}}};
 };
 
 [[noreturn]] void fail(const char* what) {
