@@ -1,160 +1,192 @@
-"""The origin and the proxies that are compared, each with a configuration and a folder of its own."""
+"""The servers that are compared, each with a configuration and a folder of its own, never the system's service.
+
+A peer is a context: it listens on `port` of 127.0.0.1 once it is made, and is stopped at the end. `pids` are the processes
+that do its work; is_hit() says from the fields of a response (small letters) whether it came from the cache."""
+import contextlib
+import dataclasses
 import os
 import re
 import shutil
-import socket
+import signal
 import tempfile
 
 from processes import Failed, Process, accepts, children, free_port, user_and_group
-
-_HERE = os.path.dirname(os.path.abspath(__file__))
-_START_ATTEMPTS = 5
+from servers import START_ATTEMPTS, fill_in, ready_port
 
 
-def _fill_in(template, target, values):
-    with open(os.path.join(_HERE, template), encoding="utf-8") as file:
-        text = file.read()
-    # The comment at the head of a template speaks of @ signs too, so only names that are known are replaced.
-    for name, value in values.items():
-        text = text.replace(f"@{name}@", str(value))
-    with open(target, "w", encoding="utf-8") as file:
-        file.write(text)
+@dataclasses.dataclass(frozen=True)
+class Work:
+    """What a workload wants of a peer beyond what all want."""
+
+    content_bytes: int = 1024  # of each response, for the peer that has only one
+    closing: bool = False      # each request comes with "Connection: close", for the same one
+    workers: int = 1           # more than one share the cores with the load
+    logs: bool = False         # a line of JSON for each request, into a file in memory
+    memory_mib: int = 256      # of the cache
+    pages: bool = False        # that the application put into memcached
+    counted: bool = False      # under callgrind
 
 
-class Origin:
-    """The fast origin; it shares a core with the load."""
-
-    def __init__(self, program, folder, core):
-        self._process = Process([program], core, os.path.join(folder, "origin.log"))
-        self.pid = self._process.pid
-        self.port = self._process.await_value(self._logged_port)
-        if self.port is None:
-            raise Failed(f"the origin did not start: {self._process.logged().strip()}")
-
-    def _logged_port(self):
-        found = re.search(r"^ready (\d+)$", self._process.logged(), re.MULTILINE)
-        return int(found[1]) if found else None
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self._process.stop()
-
-
-class Memcached:
-    """One memcached; it shares a core with the load."""
-
-    def __init__(self, program, folder, core):
-        for _ in range(_START_ATTEMPTS):
-            self.port = free_port()
-            self._process = Process([program, "-u", user_and_group()[0], "-l", "127.0.0.1", "-p", self.port, "-U", "0",
-                                     "-t", "1", "-m", "256"], core, os.path.join(folder, "memcached.log"))
-            if self._process.await_value(lambda: accepts(self.port)):
-                return
-            self._process.stop()
-        raise Failed(f"memcached did not start: {self._process.logged().strip()[-2000:]}")
-
-    def store(self, key, value):
-        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
-            connection.sendall(f"set {key} 0 0 {len(value)}\r\n".encode() + value + b"\r\n")
-            if connection.recv(100) != b"STORED\r\n":
-                raise Failed("memcached does not store")
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self._process.stop()
-
-
-class Nginx:
-    """nginx as a caching proxy. `pid` is its worker's: that is the one that works."""
-
-    name = "nginx"
-
-    def __init__(self, settings, origin_port, memcached_port):
-        self._cache = tempfile.mkdtemp(prefix="weir-bench-", dir="/dev/shm")
+class _Peer(contextlib.AbstractContextManager):
+    def __init__(self, settings, work, origin_port, memcached_port):
+        self._settings, self._work = settings, work
+        self._origin_port, self._memcached_port = origin_port, memcached_port
+        self._folder = os.path.join(settings.folder, "peers", self.name)
+        os.makedirs(self._folder, exist_ok=True)
+        self.memory_folder = tempfile.mkdtemp(prefix=f"{self.name}-", dir=settings.memory_folder)
+        self.access_log = os.path.join(self.memory_folder, "access.log") if work.logs else None
         self._process = None
-        self.pid = None
+        self.pids = []
         try:
-            self._start(settings, origin_port, memcached_port)
+            self._start()
         except BaseException:
             self.__exit__()
             raise
 
-    def _start(self, settings, origin_port, memcached_port):
-        folder = os.path.join(settings.folder, "nginx")
-        os.makedirs(folder, exist_ok=True)
-        user, group = user_and_group()
-        for _ in range(_START_ATTEMPTS):  # another process may take the port before nginx has it
+    def _path(self, name):
+        return os.path.join(self._folder, name)
+
+    def _run(self, arguments):
+        cores = self._settings.serving if self._work.workers == 1 else self._settings.serving | self._settings.loading
+        self._process = Process(arguments, cores, self._path("output.log"))
+        return self._process
+
+    def _run_on_free_port(self, arguments, template, values):
+        """`arguments` is called for each attempt. It may listen before all the processes that work are there."""
+        for _ in range(START_ATTEMPTS):
             self.port = free_port()
-            _fill_in("nginx.conf.in", os.path.join(folder, "nginx.conf"), {
-                "DESCRIPTORS": settings.descriptors, "USER": user, "GROUP": group, "CACHE": self._cache,
-                "ORIGIN": origin_port, "MEMCACHED": memcached_port, "PORT": self.port})
-            self._process = Process([settings.nginx, "-p", folder, "-e", "error.log", "-c", "nginx.conf"], settings.core,
-                                    os.path.join(folder, "output.log"))
-            # The socket listens before there is a worker.
+            fill_in(template, self._path(template.removesuffix(".in")), {
+                **values, "PORT": self.port, "ORIGIN": self._origin_port, "MEMCACHED": self._memcached_port,
+                "MEMORY": self._work.memory_mib})
+            self._run(arguments())
             if self._process.await_value(lambda: accepts(self.port)):
-                self.pid = self._process.await_value(self._worker)
-            if self.pid:
+                self.pids = self._process.await_value(self._working) or []
+            if self.pids:
                 return
             self._process.stop()
-        raise Failed(f"nginx did not start: {self._process.logged().strip()[-2000:]}")
+        raise Failed(f"{self.name} did not start: {self._process.logged().strip()[-2000:]}")
 
-    def _worker(self):
-        # The cache has a manager and a loader of its own, which say so in their names.
-        for child in children(self._process.pid):
-            with open(f"/proc/{child}/cmdline", "rb") as file:
-                if b"worker process" in file.read():
-                    return child
-        return None
-
-    def __enter__(self):
-        return self
+    def _working(self):
+        return [self._process.pid] if self._process.alive() else None
 
     def __exit__(self, *_):
         if self._process:
             self._process.stop()
-        shutil.rmtree(self._cache, ignore_errors=True)
+        shutil.rmtree(self.memory_folder, ignore_errors=True)
 
     @staticmethod
     def is_hit(fields):
         return fields.get("x-cache") == "HIT"
 
 
-class Weir:
+class Nginx(_Peer):
+    """A caching proxy whose cache is files in memory."""
+
+    name = "nginx"
+
+    def _start(self):
+        user, group = user_and_group()
+        log = f"access_log {self.access_log} json buffer=64k flush=1s" if self.access_log else "access_log off"
+        self._run_on_free_port(
+            lambda: [self._settings.nginx, "-p", self._folder, "-e", "error.log", "-c", "nginx.conf"], "nginx.conf.in", {
+                "DESCRIPTORS": self._settings.descriptors, "USER": user, "GROUP": group, "LOG": log,
+                "CACHE": os.path.join(self.memory_folder, "cache"), "WORKERS": self._work.workers,
+                "LISTEN": "reuseport" if self._work.workers > 1 else ""})
+
+    def _working(self):
+        # The cache has a manager and a loader of its own, which say so in their names.
+        workers = []
+        for child in children(self._process.pid):
+            with open(f"/proc/{child}/cmdline", "rb") as file:
+                if b"worker process" in file.read():
+                    workers.append(child)
+        return workers if len(workers) == self._work.workers else None
+
+
+class Haproxy(_Peer):
+    name = "haproxy"
+
+    def _start(self):
+        self._run_on_free_port(lambda: [self._settings.haproxy, "-db", "-f", self._path("haproxy.cfg")], "haproxy.cfg.in", {})
+
+
+class Varnish(_Peer):
+    """Its working folder, with the shared log, is in memory; threads are many, since each request takes one."""
+
+    name = "varnish"
+
+    def _start(self):
+        self._run_on_free_port(self._arguments, "default.vcl.in", {})
+
+    def _arguments(self):
+        parameters = ("thread_pools=1", "thread_pool_min=500", "thread_pool_max=5000", "timeout_idle=600",
+                      "backend_idle_timeout=600", "listen_depth=4096", "default_grace=0", "default_keep=0")
+        return [self._settings.varnishd, "-F", "-j", "none", "-n", os.path.join(self.memory_folder, "varnish"), "-T", "none",
+                "-a", f"127.0.0.1:{self.port}", "-f", self._path("default.vcl"), "-s", f"malloc,{self._work.memory_mib}m",
+                *(part for parameter in parameters for part in ("-p", parameter))]
+
+    def _working(self):
+        return children(self._process.pid) or None  # the first process only minds the other
+
+
+class Weir(_Peer):
     name = "weir"
 
-    def __init__(self, settings, origin_port, memcached_port):
-        folder = os.path.join(settings.folder, "weir")
-        os.makedirs(folder, exist_ok=True)
-        config = os.path.join(folder, "weir.yaml")
-        _fill_in("weir.yaml.in", config, {"ORIGIN": origin_port, "MEMCACHED": memcached_port})
-        self._process = Process([settings.weir, "serve", config], settings.core, os.path.join(folder, "output.log"))
-        try:
-            self.port = self._process.await_value(self._logged_port)
-        except BaseException:
-            self._process.stop()
-            raise
+    def _start(self):
+        self._config = self._path("weir.yaml")
+        self.configure("")
+        command = [self._settings.weir, "serve", self._config]
+        if self._work.counted:
+            self.counts = self._path("callgrind.out")
+            command = ["valgrind", "--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={self.counts}", *command]
+        self._run(command)
+        self.port = self._process.await_value(self._logged_port, 60)
         if self.port is None:
             raise Failed(f"weir did not start: {self._process.logged().strip()[-2000:]}")
-        self.pid = self._process.pid
+        self.pids = [self._process.pid]
+
+    def configure(self, more_servers):
+        """Writes its configuration, with more servers than the origin if need be; reload() makes weir read it."""
+        log = f"{{access: {self.access_log}, format: json}}" if self.access_log else "{access: off}"
+        # Without pages no memcached: it would be a second level of the cache, which no other peer has.
+        memcached = f"{{servers: [127.0.0.1:{self._memcached_port}]}}" if self._work.pages else "off"
+        pages = '{key: "page:{path}", content_type: text/html}' if self._work.pages else "off"
+        fill_in("weir.yaml.in", self._config, {
+            "WORKERS": self._work.workers, "LOG": log, "ORIGIN": self._origin_port, "MORE_SERVERS": more_servers,
+            "MEMORY": self._work.memory_mib, "MEMCACHED": memcached, "PAGES": pages})
+
+    def reload(self):
+        self._process.signal(signal.SIGHUP)
+
+    def reloads(self):
+        """How often it has taken a changed configuration."""
+        return len(re.findall(r"reloaded: generation \d+: (?!nothing changed)", self._process.logged()))
 
     def _logged_port(self):
         found = re.search(r"listening on 127\.0\.0\.1:(\d+)$", self._process.logged(), re.MULTILINE)
         return int(found[1]) if found else None
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self._process.stop()
 
     @staticmethod
     def is_hit(fields):
         return re.search(r"weir[^,]*;\s*hit\b", fields.get("cache-status", "")) is not None
 
 
-# The first is what the others are compared with.
-PEERS = (Nginx, Weir)
+class Bare(_Peer):
+    """The limit: it has one response and gives it to whatever is asked."""
+
+    name = "bare"
+
+    def _start(self):
+        closing = ["close"] if self._work.closing else []
+        self._run([self._settings.bare, self._work.content_bytes, *closing])
+        self.port = ready_port(self._process)
+        self.pids = [self._process.pid]
+
+    @staticmethod
+    def is_hit(fields):
+        del fields
+        return True
+
+
+# In the order in which they are shown.
+PEERS = {peer.name: peer for peer in (Nginx, Haproxy, Varnish, Weir, Bare)}

@@ -5,6 +5,7 @@ import grp
 import os
 import pwd
 import resource
+import select
 import signal
 import socket
 import subprocess
@@ -21,13 +22,13 @@ class Failed(Exception):
 
 class Process:
     """A child in a session of its own, so that Ctrl-C reaches only the bench, which then stops it; it also ends when the
-    bench dies in any other way. It runs on one core, or on any when that is None. Its output goes to `log`, a path, or is kept for
-    output() when that is None. With `told` it can be told lines on its standard input."""
+    bench dies in any other way. It runs on a set of cores, or on any when that is None. Its output goes to `log`, a path, or is
+    kept for output() and answer() when that is None. With `told` it can be told lines on its standard input."""
 
-    def __init__(self, arguments, core, log=None, told=False):
+    def __init__(self, arguments, cores, log=None, told=False):
         def prepare():
-            if core is not None:
-                os.sched_setaffinity(0, {core})
+            if cores is not None:
+                os.sched_setaffinity(0, cores)
             _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
         self.name = os.path.basename(arguments[0])
@@ -51,6 +52,16 @@ class Process:
         self._child.stdin.write(line.encode() + b"\n")
         self._child.stdin.flush()
 
+    def answer(self, seconds):
+        """The next line that it prints, which must come within the time."""
+        ready, _, _ = select.select([self._child.stdout], [], [], seconds)
+        if not ready:
+            raise Failed(f"{self.name} said nothing for {seconds} s")
+        line = self._child.stdout.readline().decode(errors="replace")
+        if not line:
+            raise Failed(f"{self.name} ended with status {self._child.wait()} instead of an answer")
+        return line
+
     def signal(self, number):
         self._child.send_signal(number)
 
@@ -64,7 +75,8 @@ class Process:
             try:
                 self._child.wait(5)
             except subprocess.TimeoutExpired:
-                self._child.kill()
+                # With its children, which it does not stop any more. They are in the session that it leads.
+                os.killpg(self.pid, signal.SIGKILL)
         self._child.wait()
         for end in (self._child.stdin, self._child.stdout):
             if end:
@@ -86,16 +98,16 @@ class Process:
         with open(self.log, encoding="utf-8", errors="replace") as file:
             return file.read()
 
-    def await_value(self, find):
-        """Waits until find() gives something, while the process lives, 10 s at most. None when it ended before that."""
-        limit = time.monotonic() + 10
+    def await_value(self, find, seconds=10):
+        """Waits until find() gives something, while the process lives. None when it ended before that."""
+        limit = time.monotonic() + seconds
         while time.monotonic() < limit:
             alive = self.alive()
             found = find()
             if found is not None or not alive:
                 return found
             time.sleep(0.02)
-        raise Failed(f"{self.name} did not start within 10 s: {self.logged().strip()[-2000:]}")
+        raise Failed(f"{self.name} did not start within {seconds} s: {self.logged().strip()[-2000:]}")
 
 
 def free_port():
@@ -136,14 +148,25 @@ def memory_bytes(pid):
     return values["Rss"], values["Private_Clean"] + values["Private_Dirty"]
 
 
-def busy_seconds(core):
-    """How long a core has worked since the machine started, for whomever."""
+def shared_out_bytes(pids):
+    """Memory of processes, in which what they share counts once."""
+    total = 0
+    for pid in pids:
+        with open(f"/proc/{pid}/smaps_rollup", encoding="utf-8") as file:
+            total += sum(int(line.split()[1]) * 1024 for line in file if line.startswith("Pss:"))
+    return total
+
+
+def busy_seconds(cores):
+    """How long cores have worked since the machine started, for whomever."""
+    names = {f"cpu{core}" for core in cores}
+    total = 0
     with open("/proc/stat", encoding="ascii") as file:
         for line in file:
-            if line.startswith(f"cpu{core} "):
+            if line.split(None, 1)[0] in names:
                 user, nice, system, _, _, irq, softirq, steal = (int(value) for value in line.split()[1:9])
-                return (user + nice + system + irq + softirq + steal) / _TICKS_PER_SECOND
-    raise Failed(f"/proc/stat does not know core {core}")
+                total += user + nice + system + irq + softirq + steal
+    return total / _TICKS_PER_SECOND
 
 
 def idle_seconds():

@@ -1,55 +1,83 @@
-"""Medians of the runs, as a table for people and as JSON."""
+"""Medians of the runs: as a table for people, as rows of a README, and as JSON."""
 import os
 import platform
 import statistics
 import subprocess
 
 _MEASURES = ("value", "cpu_us", "p50_us", "p99_us", "load_busy", "others", "response_bytes", "resident_bytes",
-             "private_before")
+             "private_before", "stored_bytes", "stored_per_second", "lines_missing", "normal_p99_us", "reloads", "reloads_asked")
+_BASES = ("nginx", "haproxy", "bare")  # what others are compared with
 
 
-def summarise(workload, runs, names):
-    """`runs`: for each name, the runs of one workload in the order of the rounds."""
+def summarise(workload, runs):
+    """`runs`: for each peer, the runs of one workload in the order of the rounds."""
     peers = {}
-    for name in names:
-        values = [run["value"] for run in runs[name]]
-        summary = {"min": min(values), "max": max(values), "errors": sum(run["errors"] for run in runs[name])}
-        for measure in _MEASURES:
-            if measure in runs[name][0]:
-                summary[measure] = statistics.median(run[measure] for run in runs[name])
-        peers[name] = summary
-    base, ours = names[0], names[-1]
-    # Of each round, then the median: what slows the machine for a while slows both of a pair.
-    pairs = [b["value"] / a["value"] for a, b in zip(runs[base], runs[ours])]
-    ratio = {"value": statistics.median(pairs), "min": min(pairs), "max": max(pairs)}
-    ratio["cpu"] = statistics.median(b["cpu_us"] / a["cpu_us"] for a, b in zip(runs[base], runs[ours]))
-    higher = workload.better == "higher"
-    reached = ratio["value"] >= workload.goal if higher else peers[ours]["value"] <= workload.goal
-    return {"text": workload.text, "unit": workload.unit, "goal": workload.goal, "reached": reached, "peers": peers,
-            "ratio": ratio, "runs": runs}
+    for name, of in runs.items():
+        values = [run["value"] for run in of]
+        peers[name] = {"min": min(values), "max": max(values), "errors": sum(run["errors"] for run in of),
+                       **{measure: statistics.median(run[measure] for run in of) for measure in _MEASURES if measure in of[0]},
+                       "times": {base: _times(runs[base], of) for base in _BASES if base in runs and base != name}}
+    goals = []
+    for goal in workload.goals:
+        found = peers["weir"]["times"].get(goal.times, {}).get(goal.measure) if goal.times else peers["weir"][goal.measure]
+        goals.append({"wanted": goal.text(workload.unit), "found": found, "reached": goal.judge(found)})
+    return {"text": workload.text, "unit": workload.unit, "goals": goals, "peers": peers, "runs": runs}
 
 
-def show(name, result, names):
-    columns = [("", 8), (result["unit"], 18), ("min", 10), ("max", 10), ("cpu us/request", 16), ("p50 us", 8),
-               ("p99 us", 8), ("errors", 8), ("load core", 11), ("others", 8)]
-    print(f"\n{name}: {result['text']}")
-    print("".join(title.rjust(width) if title else " " * width for title, width in columns))
-    for peer in names:
-        of = result["peers"][peer]
+def _times(base, of):
+    """Of each round, then the median: what slows the machine for a while slows both of a pair."""
+    values = [b["value"] / a["value"] for a, b in zip(base, of)]
+    times = {"value": statistics.median(values), "min": min(values), "max": max(values)}
+    if "cpu_us" in base[0] and all(run["cpu_us"] for run in base):
+        times["cpu_us"] = statistics.median(b["cpu_us"] / a["cpu_us"] for a, b in zip(base, of))
+    return times
 
-        def cell(measure, form, of=of):
-            return format(of[measure], form) if measure in of else ""
 
-        cells = [peer.ljust(8), cell("value", ",.0f"), cell("min", ",.0f"), cell("max", ",.0f"), cell("cpu_us", ".2f"),
-                 cell("p50_us", ",.0f"), cell("p99_us", ",.0f"), cell("errors", "d"), cell("load_busy", ".0%"),
-                 cell("others", ".0%")]
-        print("".join(cell.rjust(width) for cell, (_, width) in zip(cells, columns)))
-    ratio = result["ratio"]
-    line = f"{names[-1]}/{names[0]}: {ratio['value']:.2f} (rounds: {ratio['min']:.2f} to {ratio['max']:.2f}), " \
-           f"processor time a request {ratio['cpu']:.2f}"
-    goal = f"at least {result['goal']} times {names[0]}" if result["unit"] == "requests/s" else \
-        f"at most {result['goal']:,} {result['unit']}"
-    print(f"{line}; wanted: {goal}: {'reached' if result['reached'] else 'NOT REACHED'}")
+def _number(value):
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:,.2f}"
+
+
+def show(name, result):
+    times = [(f"x {base}", 10, lambda of, base=base: of["times"].get(base, {}).get("value"), ".2f") for base in _BASES
+             if base in result["peers"]]
+    plain = [("min", 10, "min", None), ("max", 10, "max", None), ("cpu us/request", 16, "cpu_us", ".2f"),
+             ("p50 us", 9, "p50_us", ",.0f"), ("p99 us", 9, "p99_us", ",.0f"), ("errors", 8, "errors", "d"),
+             ("load core", 11, "load_busy", ".0%"), ("others", 8, "others", ".0%")]
+    columns = [("median", 10, "value", None), *plain[:2], *times, *plain[2:]]
+    print(f"\n{name}: {result['text']}; {result['unit']}")
+    print(" " * 8 + "".join(title.rjust(width) for title, width, _, _ in columns))
+    for peer, of in result["peers"].items():
+        cells = []
+        for _, width, measure, form in columns:
+            value = measure(of) if callable(measure) else of.get(measure)
+            cells.append(("" if value is None else format(value, form) if form else _number(value)).rjust(width))
+        print(peer.ljust(8) + "".join(cells))
+    for peer, of in result["peers"].items():
+        if of.get("lines_missing"):
+            print(f"{peer}: its log lacks {sum(run['lines_missing'] for run in result['runs'][peer]):,} lines")
+    for goal in result["goals"]:
+        verdict = {True: "reached", False: "NOT REACHED", None: "not measured"}[goal["reached"]]
+        found = "" if goal["found"] is None else f"{_number(goal['found'])}; "
+        print(f"weir: {found}wanted: {goal['wanted']}: {verdict}")
+
+
+def markdown(results):
+    """The rows of the table in README.md."""
+    print("\n| Workload | peer | median (lowest to highest round) | times nginx (rounds) | times bare | us a request, times nginx's |"
+          " p50, p99 ms | errors | wanted of weir |")
+    print("|---|---|---|---|---|---|---|---|---|")
+    for name, result in results.items():
+        for peer, of in result["peers"].items():
+            nginx, bare = of["times"].get("nginx", {}), of["times"].get("bare", {})
+            goals = [f"{goal['wanted']}" + (f" ({_number(goal['found'])})" if goal["found"] is not None else "")
+                     for goal in result["goals"]]
+            cells = [f"`{name}`", peer, f"{_number(of['value'])} ({_number(of['min'])} to {_number(of['max'])}) {result['unit']}",
+                     f"{nginx['value']:.2f} ({nginx['min']:.2f} to {nginx['max']:.2f})" if nginx else "",
+                     f"{bare['value']:.2f}" if bare else "",
+                     f"{of['cpu_us']:.1f}" + (f" ({nginx['cpu_us']:.2f})" if "cpu_us" in nginx else "") if "cpu_us" in of else "",
+                     f"{of['p50_us'] / 1000:.2f}, {of['p99_us'] / 1000:.2f}" if "p50_us" in of else "",
+                     of["errors"], "; ".join(goals) if peer == "weir" else ""]
+            print("| " + " | ".join(str(cell) for cell in cells) + " |")
 
 
 def machine():

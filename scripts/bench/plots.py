@@ -1,0 +1,50 @@
+"""Plots of throughput and latency, by gnuplot, as SVG."""
+import os
+import subprocess
+
+_COLOURS = {"nginx": "#4e9a06", "haproxy": "#3465a4", "varnish": "#75507b", "weir": "#cc0000", "bare": "#babdb6"}
+
+_HEAD = """set terminal svg size {width},420 font "sans,13" background "white"
+set output "{target}"
+set style data histograms
+set style histogram errorbars gap 1.5 lw 1
+set style fill solid 0.9 border -1
+set bars 0.6
+set boxwidth 0.9
+set grid ytics back lc rgb "#dddddd"
+set key outside right top
+set xtics scale 0
+{axis}
+"""
+
+
+def draw(results, folder):
+    """Writes throughput.svg and latency.svg, of those workloads that have such figures; gives their paths."""
+    rates = {name: result for name, result in results.items() if result["unit"] == "requests/s"}
+    waits = {name: result for name, result in results.items() if "p99_us" in next(iter(result["peers"].values()))}
+    drawn = []
+    if rates:
+        drawn.append(_plot(rates, os.path.join(folder, "throughput.svg"),
+                           'set title "Requests a second: median, lowest and highest round"\nset ylabel "thousand"\nset yrange [0:*]',
+                           lambda of: [of[measure] / 1000 for measure in ("value", "min", "max")]))
+    if waits:
+        drawn.append(_plot(waits, os.path.join(folder, "latency.svg"), 'set title "Latency: p50, and a line to p99"\nset ylabel "ms"\nset logscale y',
+                           lambda of: [of[measure] / 1000 for measure in ("p50_us", "p50_us", "p99_us")]))
+    return drawn
+
+
+def _plot(results, target, axis, figures):
+    peers = [peer for peer in _COLOURS if any(peer in result["peers"] for result in results.values())]
+    lines = []
+    for peer in peers:
+        lines.append(f"${peer} << END")
+        for name, result in results.items():
+            of = result["peers"].get(peer)
+            values = " ".join(f"{value:.6g}" for value in figures(of)) if of else "NaN NaN NaN"
+            lines.append(f'"{name}" {values}')
+        lines.append("END")
+    series = [f'${peer} using 2:3:4:xtic(1) title "{peer}" linecolor rgb "{_COLOURS[peer]}"' for peer in peers]
+    script = _HEAD.format(width=260 + 40 * len(results) * (len(peers) + 1), target=target, axis=axis) + "\n".join(lines) + \
+        "\nplot " + ", ".join(series) + "\n"
+    subprocess.run(["gnuplot"], input=script, text=True, check=True)
+    return target
