@@ -25,10 +25,12 @@ def draw(results, folder):
     drawn = []
     if rates:
         drawn.append(_plot(rates, os.path.join(folder, "throughput.svg"),
-                           'set title "Requests a second: median, lowest and highest round"\nset ylabel "thousand"\nset yrange [0:*]',
+                           'set title "Requests a second: median, lowest and highest round"\n'
+                           'set ylabel "thousand"\nset yrange [0:*]',
                            lambda of: [of[measure] / 1000 for measure in ("value", "min", "max")]))
     if waits:
-        drawn.append(_plot(waits, os.path.join(folder, "latency.svg"), 'set title "Latency: p50, and a line to p99"\nset ylabel "ms"\nset logscale y',
+        drawn.append(_plot(waits, os.path.join(folder, "latency.svg"),
+                           'set title "Latency: p50, and a line to p99"\nset ylabel "ms"\nset logscale y',
                            lambda of: [of[measure] / 1000 for measure in ("p50_us", "p50_us", "p99_us")]))
     return drawn
 

@@ -5,7 +5,8 @@ import statistics
 import subprocess
 
 _MEASURES = ("value", "cpu_us", "p50_us", "p99_us", "load_busy", "others", "response_bytes", "resident_bytes",
-             "private_before", "stored_bytes", "stored_per_second", "lines_missing", "normal_p99_us", "reloads", "reloads_asked")
+             "private_before", "stored_bytes", "stored_per_second", "lines_missing", "normal_p99_us", "reloads",
+             "reloads_asked")
 _BASES = ("nginx", "haproxy", "bare")  # what others are compared with
 
 
@@ -63,21 +64,26 @@ def show(name, result):
 
 def markdown(results):
     """The rows of the table in README.md."""
-    print("\n| Workload | peer | median (lowest to highest round) | times nginx (rounds) | times bare | us a request, times nginx's |"
-          " p50, p99 ms | errors | wanted of weir |")
-    print("|---|---|---|---|---|---|---|---|---|")
+    titles = ("Workload", "peer", "median (lowest to highest round)", "times nginx (rounds)", "times bare",
+              "us a request (times nginx's)", "p50, p99 ms", "errors", "wanted of weir (found)")
+    print("\n| " + " | ".join(titles) + " |")
+    print("|---" * len(titles) + "|")
     for name, result in results.items():
         for peer, of in result["peers"].items():
-            nginx, bare = of["times"].get("nginx", {}), of["times"].get("bare", {})
-            goals = [f"{goal['wanted']}" + (f" ({_number(goal['found'])})" if goal["found"] is not None else "")
-                     for goal in result["goals"]]
-            cells = [f"`{name}`", peer, f"{_number(of['value'])} ({_number(of['min'])} to {_number(of['max'])}) {result['unit']}",
-                     f"{nginx['value']:.2f} ({nginx['min']:.2f} to {nginx['max']:.2f})" if nginx else "",
-                     f"{bare['value']:.2f}" if bare else "",
-                     f"{of['cpu_us']:.1f}" + (f" ({nginx['cpu_us']:.2f})" if "cpu_us" in nginx else "") if "cpu_us" in of else "",
-                     f"{of['p50_us'] / 1000:.2f}, {of['p99_us'] / 1000:.2f}" if "p50_us" in of else "",
-                     of["errors"], "; ".join(goals) if peer == "weir" else ""]
-            print("| " + " | ".join(str(cell) for cell in cells) + " |")
+            print(f"| `{name}` | {peer} | " + " | ".join(_cells(peer, of, result)) + " |")
+
+
+def _cells(peer, of, result):
+    nginx, bare = of["times"].get("nginx", {}), of["times"].get("bare", {})
+    yield f"{_number(of['value'])} ({_number(of['min'])} to {_number(of['max'])}) {result['unit']}"
+    yield f"{nginx['value']:.2f} ({nginx['min']:.2f} to {nginx['max']:.2f})" if nginx else ""
+    yield f"{bare['value']:.2f}" if bare else ""
+    times = f" ({nginx['cpu_us']:.2f})" if "cpu_us" in nginx else ""
+    yield f"{of['cpu_us']:.1f}{times}" if "cpu_us" in of else ""
+    yield f"{of['p50_us'] / 1000:.2f}, {of['p99_us'] / 1000:.2f}" if "p50_us" in of else ""
+    yield str(of["errors"])
+    goals = result["goals"] if peer == "weir" else []
+    yield "; ".join(goal["wanted"] + ("" if goal["found"] is None else f" ({_number(goal['found'])})") for goal in goals)
 
 
 def machine():
