@@ -239,12 +239,12 @@ client_connection::step client_connection::handle_request() {
         begin_refresh(worker_, source, worker_.current(), *via, found);
     }
     if (via->asks_for_pages && ask_for_page(from.scheme, *via, found)) return step::handed_over;
-    return answer(worker_.current(), *via, std::move(found), {});
+    return answer(worker_.current(), *via, found, {});
 }
 
 // `waited`: for memcached.
 client_connection::step client_connection::answer(const std::shared_ptr<const snapshot>& config, const route& via,
-                                                  cache::lookup_result found, std::chrono::milliseconds waited) {
+                                                  cache::lookup_result& found, std::chrono::milliseconds waited) {
     const http::request_head& head = context_->head;
     if (has_answer(found.what)) {
         if (!head.fields.has(http::field_id::range)) return answer_hit(via, found);

@@ -75,7 +75,7 @@ class client_connection final : public exchange_client, public connection_hook, 
     step await_head();
     step become_idle();
     step handle_request();
-    step answer(const std::shared_ptr<const snapshot>& config, const route& via, cache::lookup_result found,
+    step answer(const std::shared_ptr<const snapshot>& config, const route& via, cache::lookup_result& found,
                 std::chrono::milliseconds waited);
     step answer_hit(const route& via, const cache::lookup_result& found);
     step start_exchange(const std::shared_ptr<const snapshot>& config, const route& via, cache::lookup_result found,

@@ -21,7 +21,7 @@ namespace {
 
 // Only what any page may answer; and what the route's cache has to keep out of stays out of pages, too.
 bool may_ask_for_page(const http::request_head& request, const route& via) {
-    if (!via.asks_for_pages || request.upgrade_websocket) return false;
+    if (request.upgrade_websocket) return false;
     if (!cache::may_use_cache(request) || cache::must_forward(request.fields)) return false;
     const std::optional<conf::route_cache_settings>& rules = via.settings->cache;
     if (!rules) return true;
@@ -67,7 +67,7 @@ void page_wait::wake() noexcept {
     }
 }
 
-// False: memcached is not asked.
+// Of a route that has pages. False: memcached is not asked.
 bool client_connection::ask_for_page(std::string_view scheme, const route& via, cache::lookup_result& found) {
     request_context& c = *context_;
     const std::shared_ptr<const snapshot>& config = worker_.current();
@@ -101,7 +101,7 @@ client_connection::step client_connection::answer_with_page() {
     // One that was late is not asked again.
     const auto waited = is_late ? what.config->tier->settings().timeout
                                 : std::chrono::floor<std::chrono::milliseconds>(steady::now() - what.began);
-    return answer(what.config, what.via, std::move(what.found), waited);
+    return answer(what.config, what.via, what.found, waited);
 }
 
 }  // namespace weir::proxy
