@@ -42,7 +42,7 @@ using namespace std::chrono_literals;
 
 constexpr auto patience = 10s;
 constexpr std::size_t digits = 7;
-constexpr std::string_view placeholder = "0000000";
+constexpr std::string_view zeros = "0000000";  // in a target: where the number of a request goes
 
 [[noreturn]] void fail(const char* what) {
     std::perror(what);
@@ -161,7 +161,7 @@ class generator {
         }
         if (closing_) head += "Connection: close\r\n";
         head += "\r\n";
-        number_at_ = head.find(placeholder);
+        number_at_ = head.find(zeros);
         for (auto& one : connections_) one.request = head;
         if (!closing_)
             for (auto& one : connections_)
