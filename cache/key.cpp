@@ -270,8 +270,7 @@ void append_keyed_cookie(std::string_view name, const http::field_list& request,
 void make_key(std::string_view scheme, std::string_view host, std::string_view target,
               const conf::key_settings& settings, const http::field_list& request, std::string& out) {
     out.clear();
-    out.append(scheme).append("://");
-    if (!host.empty()) http::append_normalised_host(host, scheme, out);
+    out.append(scheme).append("://").append(host);
     append_keyed_target(target, settings, out);
     for (const std::string& name : settings.headers) append_keyed_field(name, request, out);
     for (const std::string& name : settings.cookies) append_keyed_cookie(name, request, out);

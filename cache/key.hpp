@@ -18,7 +18,8 @@ namespace weir::cache {
 // Writes the key to `out`, which is cleared first and whose capacity is reused: "scheme://host", the keyed target, and
 // a line for each keyed field ("\nname: value") and cookie ("\nname= value"), without the space and the value where the
 // request has none. A line break in a value is written as \n and a backslash doubled, so that no value writes another
-// key. GET and HEAD share one key. Allocates nothing else.
+// key. GET and HEAD share one key. Allocates nothing else. `host` is normalised (http::append_normalised_host), or
+// empty.
 void make_key(std::string_view scheme, std::string_view host, std::string_view target,
               const conf::key_settings& settings, const http::field_list& request, std::string& out);
 

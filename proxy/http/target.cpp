@@ -76,15 +76,15 @@ bool valid_reg_name(std::string_view name) {
     bool after_dot = true;
     for (std::size_t i = 0; i < name.size(); ++i) {
         const char c = name[i];
-        if (c == '%') {
-            if (decoded(name.substr(i)) < 0) return false;
+        if (is(c, in_reg_name)) {
+            // An empty label names nothing, and "a.." would not be normalised to what it stands for.
+            if (c == '.' && after_dot) return false;
+            after_dot = c == '.';
+        } else {
+            if (c != '%' || decoded(name.substr(i)) < 0) return false;
             i += 2;
-        } else if (!is(c, in_reg_name)) {
-            return false;
+            after_dot = false;
         }
-        // An empty label names nothing, and "a.." would not be normalised to what it stands for.
-        if (c == '.' && after_dot) return false;
-        after_dot = c == '.';
     }
     return !name.empty();
 }
@@ -162,6 +162,11 @@ bool normalise_path(std::string_view target, std::string& out) {
         out = path;
         return true;
     }
+    // What has neither an escape nor a segment that begins with a dot is normal as it is.
+    if (path.starts_with('/') && path.find('%') == path.npos && path.find("/.") == path.npos) {
+        out = path;
+        return true;
+    }
     path_builder builder(out);
     builder.start();
     if (path.starts_with('/')) path.remove_prefix(1);
@@ -194,7 +199,10 @@ void append_normalised_host(std::string_view host, std::string_view scheme, std:
     std::string_view name = host.substr(0, colon);
     std::string_view port = host.substr(std::min(colon + 1, host.size()));
     if (name.ends_with('.')) name.remove_suffix(1);
-    for (const char c : name) out += lower(c);
+    const std::size_t start = out.size();
+    out.append(name);
+    std::transform(out.begin() + static_cast<std::ptrdiff_t>(start), out.end(),
+                   out.begin() + static_cast<std::ptrdiff_t>(start), lower);
     while (port.size() > 1 && port.front() == '0') port.remove_prefix(1);
     if (port.empty() || port == (scheme == "https" ? "443" : "80")) return;
     out += ':';
