@@ -59,6 +59,8 @@ selected_response selected(const http::response_head& arriving, time_point respo
 std::uint16_t evaluate_conditional(const http::request_head& request, const selected_response& response,
                                    time_point now) {
     if (response.status != 200) return response.status;
+    if (!request.fields.has(http::field_id::if_none_match) && !request.fields.has(http::field_id::if_modified_since))
+        return response.status;
     bool has_none_match = false;
     int since_count = 0;
     std::string_view since;
@@ -81,16 +83,7 @@ std::uint16_t evaluate_conditional(const http::request_head& request, const stor
 }
 
 bool must_forward(const http::field_list& request) {
-    for (const http::field_view field : request) {
-        switch (field.id) {
-            case http::field_id::if_match:
-            case http::field_id::if_unmodified_since:
-                return true;
-            default:
-                break;
-        }
-    }
-    return false;
+    return request.has(http::field_id::if_match) || request.has(http::field_id::if_unmodified_since);
 }
 
 bool etag_matches(std::string_view list, std::string_view tag) {

@@ -13,9 +13,7 @@ namespace weir::cache {
 // is personal.
 bool has_any_cookie(const http::field_list& request, std::span<const std::string> names);
 
-// True when the request has one of the fields or cookies that take it past the cache, and when its Connection names a
-// field of its own that would else be forwarded: an endpoint answers without it, while the key or Vary would be
-// recorded with it.
+// True when the request has one of the fields or cookies that take it past the cache.
 bool bypasses(const http::field_list& request, const conf::bypass_settings& settings);
 
 }  // namespace weir::cache

@@ -193,24 +193,11 @@ storability may_keep(const http::request_head& request, const http::response_hea
     return judge_lifetime(updated, control, rules, request_time, response_time);
 }
 
-bool may_use_cache(const http::request_head& request) {
-    return (request.method == http::verb::get || request.method == http::verb::head) && !has_content(request) &&
-           !request.upgrade_websocket && !removes_fields(request.fields);
-}
-
 // A field that Connection names ends at this hop, so the origin answers as if the client had not sent it, while Vary
 // would be matched with what the client sent: one client could store the answer to less under the name of more.
-bool removes_fields(const http::field_list& request) {
-    for (const http::field_view field : request) {
-        if (field.id != http::field_id::connection) continue;
-        const auto is_other = [](std::string_view option) {
-            return !http::iequals(option, "keep-alive") && !http::iequals(option, "close") &&
-                   !http::iequals(option, "upgrade") && !http::iequals(option, "te") &&
-                   !http::iequals(option, "http2-settings");
-        };
-        if (http::any_element(field.value, is_other)) return true;
-    }
-    return false;
+bool may_use_cache(const http::request_head& request) {
+    return (request.method == http::verb::get || request.method == http::verb::head) && !has_content(request) &&
+           !request.upgrade_websocket && !request.removes_fields;
 }
 
 bool has_content(const http::request_head& request) {

@@ -61,9 +61,6 @@ storability may_keep(const http::request_head& request, const http::response_hea
 // content, nothing removed by Connection.
 bool may_use_cache(const http::request_head& request);
 
-// True when Connection names a field of the request, which therefore goes no further.
-bool removes_fields(const http::field_list& request);
-
 // True when the request brings content. A Content-Length of zero does not.
 bool has_content(const http::request_head& request);
 

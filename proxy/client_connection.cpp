@@ -149,7 +149,7 @@ client_connection::step client_connection::next_request() {
     if (scanned_ == 0 && buffer.unread().starts_with("\r\n")) buffer.consume(2);  // RFC 9112 section 2.2
     if (buffer.unread().empty()) return become_idle();
     const http::head_limits& limits = worker_.current()->request_limits;
-    const http::head_end found = http::find_end_of_head(buffer.unread(), scanned_, limits.max_bytes);
+    const http::head_end found = http::read_request_head(buffer.unread(), scanned_, limits, context_->head);
     if (found.state == http::head_end::state::incomplete) {
         scanned_ = found.size;
         return await_head();
@@ -163,11 +163,6 @@ client_connection::step client_connection::next_request() {
     if (found.state == http::head_end::state::refused) {
         context_->head.clear();
         return refuse(from_head_error(found.error));
-    }
-    const auto error = http::parse_request_head(buffer.unread().substr(0, found.size), limits, context_->head);
-    if (error != http::head_error::none) {
-        context_->head.clear();
-        return refuse(from_head_error(error));
     }
     worker_.metrics().requests.add();
     return handle_request();

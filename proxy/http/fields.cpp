@@ -1,21 +1,10 @@
 #include "proxy/http/fields.hpp"
 
 #include <algorithm>
-#include <array>
 
 namespace weir::http {
 
 namespace {
-
-// tchar (RFC 9110 section 5.6.2).
-constexpr std::array<bool, 256> token_characters = [] {
-    std::array<bool, 256> table{};
-    for (const char c :
-         std::string_view("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")) {
-        table[static_cast<unsigned char>(c)] = true;
-    }
-    return table;
-}();
 
 bool starts_with_no_case(std::string_view name, std::string_view prefix) {
     return iequals(name.substr(0, prefix.size()), prefix);
@@ -91,15 +80,11 @@ bool tells_of_client(field_view field) {
 }
 
 bool valid_field_name(std::string_view name) {
-    return !name.empty() && std::all_of(name.begin(), name.end(),
-                                        [](char c) { return token_characters[static_cast<unsigned char>(c)]; });
+    return !name.empty() && std::all_of(name.begin(), name.end(), is_token_character);
 }
 
 bool valid_field_value(std::string_view value) {
-    return std::none_of(value.begin(), value.end(), [](char c) {
-        const unsigned char byte = static_cast<unsigned char>(c);
-        return (byte < ' ' && byte != '\t') || byte == 0x7f;
-    });
+    return std::none_of(value.begin(), value.end(), is_control);
 }
 
 }  // namespace weir::http

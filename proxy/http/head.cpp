@@ -1,5 +1,6 @@
 #include "proxy/http/head.hpp"
 
+#include <cstring>
 #include <functional>
 
 namespace weir::http {
@@ -14,16 +15,33 @@ std::string_view moved(std::string_view view, const char* from, std::uint32_t si
     return {to + (view.data() - from), view.size()};
 }
 
+std::uint64_t word_at(const char* bytes) {
+    std::uint64_t word;
+    std::memcpy(&word, bytes, sizeof word);
+    return word;
+}
+
+// Eight characters at once, with A to Z in lower case. A sum of seven bits carries into the eighth where the character
+// is at least, or past, what it is compared with.
+std::uint64_t lower(std::uint64_t characters) {
+    constexpr std::uint64_t each = 0x0101010101010101;
+    const std::uint64_t low_bits = characters & (each * 0x7f);
+    const std::uint64_t from_a = low_bits + each * (0x80 - 'A');
+    const std::uint64_t past_z = low_bits + each * (0x7f - 'Z');
+    const std::uint64_t is_upper = (from_a ^ past_z) & ~characters & (each * 0x80);
+    return characters | (is_upper >> 2);
+}
+
 }  // namespace
 
-std::string_view field_list::value(field_id id) const {
+std::string_view field_list::find_value(field_id id) const {
     for (const position& p : positions_) {
         if (p.id == id) return {base_ + p.value, p.value_size};
     }
     return {};
 }
 
-bool field_list::has(field_id id) const {
+bool field_list::contains(field_id id) const {
     for (const position& p : positions_) {
         if (p.id == id) return true;
     }
@@ -50,18 +68,13 @@ bool field_list::has(std::string_view name) const {
     return false;
 }
 
-void field_list::add(field_id id, std::string_view name, std::string_view value) {
-    positions_.push_back({static_cast<std::uint32_t>(name.data() - base_),
-                          static_cast<std::uint32_t>(value.data() - base_), static_cast<std::uint32_t>(value.size()),
-                          static_cast<std::uint16_t>(name.size()), id});
-}
-
 void request_head::clear() {
     method = verb::unknown;
     version = 11;
     keep_alive = true;
     expects_continue = false;
     upgrade_websocket = false;
+    removes_fields = false;
     body = body_kind::none;
     content_length = 0;
     size = 0;
@@ -106,6 +119,17 @@ bool is_idempotent(verb method) {
 
 bool iequals(std::string_view a, std::string_view b) {
     if (a.size() != b.size()) return false;
+    if (a.size() >= sizeof(std::uint64_t)) {
+        const auto same = [&](std::size_t at) {
+            const std::uint64_t x = word_at(a.data() + at), y = word_at(b.data() + at);
+            return x == y || lower(x) == lower(y);
+        };
+        const std::size_t last = a.size() - sizeof(std::uint64_t);
+        for (std::size_t at = 0; at < last; at += sizeof(std::uint64_t)) {
+            if (!same(at)) return false;
+        }
+        return same(last);
+    }
     for (std::size_t i = 0; i < a.size(); ++i) {
         const unsigned char difference = static_cast<unsigned char>(a[i]) ^ static_cast<unsigned char>(b[i]);
         if (difference == 0) continue;

@@ -58,8 +58,8 @@ class field_list {
 
     // The value of the first field `id`, or nothing where there is none; `count` tells one from several.
     // `id` is not `unknown`; by_name compares without regard to case and finds any name.
-    std::string_view value(field_id id) const;
-    bool has(field_id id) const;
+    std::string_view value(field_id id) const { return may_have(id) ? find_value(id) : std::string_view(); }
+    bool has(field_id id) const { return may_have(id) && contains(id); }
     std::size_t count(field_id id) const;
     std::string_view value(std::string_view name) const;
     bool has(std::string_view name) const;
@@ -67,12 +67,26 @@ class field_list {
     // The bytes that the positions refer to; they outlive every view taken from this list.
     const char* base() const { return base_; }
     void set_base(const char* base) { base_ = base; }
-    void clear() { positions_.clear(); }
+    void clear() {
+        positions_.clear();
+        seen_ = 0;
+    }
     void reserve(std::size_t fields) { positions_.reserve(fields); }
     // `name` and `value` lie in the bytes after base; value may be empty.
-    void add(field_id id, std::string_view name, std::string_view value);
+    void add(field_id id, std::string_view name, std::string_view value) {
+        seen_ |= bit_of(id);
+        positions_.push_back({static_cast<std::uint32_t>(name.data() - base_),
+                              static_cast<std::uint32_t>(value.data() - base_),
+                              static_cast<std::uint32_t>(value.size()), static_cast<std::uint16_t>(name.size()), id});
+    }
 
   private:
+    // Most questions are for fields that are not there: a bit for each of 61 classes of names says so at once.
+    static constexpr std::uint64_t bit_of(field_id id) { return std::uint64_t{1} << static_cast<unsigned>(id) % 61; }
+    bool may_have(field_id id) const { return seen_ & bit_of(id); }
+    std::string_view find_value(field_id id) const;
+    bool contains(field_id id) const;
+
     struct position {
         std::uint32_t name;
         std::uint32_t value;
@@ -81,6 +95,7 @@ class field_list {
         field_id id;
     };
     const char* base_ = nullptr;
+    std::uint64_t seen_ = 0;
     std::vector<position> positions_;
 };
 
@@ -93,6 +108,7 @@ struct request_head {
     bool keep_alive = true;     // the connection persists after this exchange (RFC 9112 section 9.3)
     bool expects_continue = false;
     bool upgrade_websocket = false;  // Upgrade: websocket, named by Connection, on a GET of HTTP/1.1 without content
+    bool removes_fields = false;     // Connection names others than the hop's own: they go no further
     body_kind body = body_kind::none;
     std::uint64_t content_length = 0;  // of body_kind::length
     std::uint32_t size = 0;            // bytes of the head, its last CRLF included

@@ -1,11 +1,17 @@
 #include "proxy/http/head_parser.hpp"
 
-#include <boost/asio/buffer.hpp>
-#include <boost/beast/http/basic_parser.hpp>
-#include <boost/beast/http/error.hpp>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <boost/beast/http/verb.hpp>
 #include <cstring>
 #include <limits>
 
+#include "proxy/http/field_names.hpp"
 #include "proxy/http/fields.hpp"
 #include "proxy/http/target.hpp"
 
@@ -16,14 +22,26 @@ namespace {
 // In all Connection lines of a head; nobody who means well names more than a few.
 constexpr unsigned max_connection_options = 32;
 
-namespace beast = boost::beast;
-using beast::error_code;
-
-std::string_view plain(beast::string_view s) {
-    return {s.data(), s.size()};
+bool is_space(char c) {
+    return c == ' ' || c == '\t';
 }
 
-// 1*DIGIT, at most 2^63-1: Beast's own reading admits lists and the whole of 64 bits.
+// The first control character but HTAB: no field value and no reason phrase has one (RFC 9110 section 5.5).
+const char* find_control(const char* at, const char* end) {
+#ifdef __SSE2__
+    for (; end - at >= 16; at += 16) {
+        const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
+        const __m128i below_space = _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1f)), bytes);
+        const __m128i tab = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\t'));
+        const __m128i del = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7f));
+        const int found = _mm_movemask_epi8(_mm_or_si128(_mm_andnot_si128(tab, below_space), del));
+        if (found != 0) return at + std::countr_zero(static_cast<unsigned>(found));
+    }
+#endif
+    return std::find_if(at, end, is_control);
+}
+
+// 1*DIGIT, at most 2^63-1.
 bool parse_content_length(std::string_view value, std::uint64_t& length) {
     constexpr std::uint64_t most = std::numeric_limits<std::int64_t>::max();
     if (value.empty()) return false;
@@ -37,187 +55,153 @@ bool parse_content_length(std::string_view value, std::uint64_t& length) {
     return true;
 }
 
-// What requests and responses have in common: fields become positions, and those that decide about framing and
-// persistence are looked at as they pass. Beast's do_field has seen a field before on_field_impl; where the two differ
-// the stricter one wins.
-template <bool IsRequest, class Head>
-class strict_parser : private beast::http::basic_parser<IsRequest> {
-    using base = beast::http::basic_parser<IsRequest>;
-
+// Reads a head from its first byte to its last, and never back. Fields become positions, and those that decide about
+// framing and persistence are looked at as they pass.
+template <class Head>
+class head_reader {
   protected:
-    strict_parser(std::string_view bytes, const head_limits& limits, Head& head)
-        : bytes_(bytes), limits_(limits), head_(head) {
+    head_reader(std::string_view bytes, const head_limits& limits, Head& head)
+        : at_(bytes.data()), end_(bytes.data() + bytes.size()), limits_(limits), head_(head) {
         head_.clear();
-        head_.fields.set_base(bytes.data());
-        head_.size = static_cast<std::uint32_t>(bytes.size());
-        this->header_limit(head_.size);
-        this->body_limit(boost::none);
+        head_.fields.set_base(at_);
     }
 
-    // The rest of the head, from `offset` on.
-    head_error read(std::size_t offset) {
-        error_code failure;
-        const std::size_t consumed =
-            this->put(boost::asio::const_buffer(bytes_.data() + offset, bytes_.size() - offset), failure);
-        if (error_ != head_error::none) return error_;
-        if (failure) return translate(failure, offset + consumed);
+    bool starts_with(std::string_view text) const { return std::string_view(at_, left()).starts_with(text); }
+    std::size_t left() const { return static_cast<std::size_t>(end_ - at_); }
+    bool at_end_of_line() const { return starts_with("\r\n"); }
+    // Past the CRLF. White space behind it would continue the line.
+    head_error end_line() {
+        at_ += 2;
+        return at_ != end_ && is_space(*at_) ? head_error::folded_line : head_error::none;
+    }
+
+    // HTTP/1.0 or HTTP/1.1.
+    bool read_version() {
+        if (left() < 8 || std::memcmp(at_, "HTTP/1.", 7) != 0 || (at_[7] != '0' && at_[7] != '1')) return false;
+        head_.version = at_[7] == '0' ? 10 : 11;
+        at_ += 8;
+        return true;
+    }
+
+    // Up to the empty line. `on_other_field` sees those of Host, Expect and Upgrade.
+    template <class F>
+    head_error read_fields(F on_other_field) {
+        while (!at_end_of_line()) {
+            field_view field;
+            if (const head_error error = read_field(field); error != head_error::none) return error;
+            head_.fields.add(field.id, field.name, field.value);
+            if (const head_error error = look_at(field, on_other_field); error != head_error::none) return error;
+        }
+        at_ += 2;
+        head_.size = static_cast<std::uint32_t>(at_ - head_.fields.base());
         return head_error::none;
-    }
-
-    // A start line that replaces the one in `bytes`.
-    void read_start_line(std::string_view line) {
-        error_code failure;
-        this->put(boost::asio::const_buffer(line.data(), line.size()), failure);
-    }
-
-    void refuse(head_error error, error_code& ec) {
-        error_ = error;
-        ec = beast::http::error::bad_value;
-    }
-
-    void set_version(int version) {
-        started_ = true;
-        head_.version = static_cast<std::uint8_t>(version);
     }
 
     bool persistent() const { return !close_ && (head_.version == 11 || keep_alive_); }
 
-    // Fields that mean something only in requests; the others are done.
-    virtual void on_other_field(field_id, std::string_view, error_code&) {}
-
-    std::string_view bytes_;
+    const char* at_;
+    const char* const end_;
     const head_limits& limits_;
     Head& head_;
-    head_error error_ = head_error::none;
-    bool started_ = false;  // the start line was read
     bool has_length_ = false;
     bool chunked_ = false;
     bool close_ = false;
     bool keep_alive_ = false;
     bool upgrade_named_ = false;
+    bool others_named_ = false;
     unsigned connection_options_ = 0;
 
   private:
-    void on_field_impl(beast::http::field id, beast::string_view name, beast::string_view value, error_code& ec) final {
-        if (head_.fields.size() >= limits_.max_fields) return refuse(head_error::too_many_fields, ec);
-        if (name.size() > std::numeric_limits<std::uint16_t>::max()) return refuse(head_error::too_large, ec);
-        // A value that lies elsewhere than right after its colon was joined from several lines.
-        const std::uintptr_t gap = reinterpret_cast<std::uintptr_t>(value.data()) -
-                                   reinterpret_cast<std::uintptr_t>(name.data() + name.size());
-        if (gap > 2 && (gap > bytes_.size() || std::memchr(name.data() + name.size(), '\n', gap))) {
-            return refuse(head_error::folded_line, ec);
-        }
-        head_.fields.add(id, plain(name), plain(value));
-        switch (id) {
+    // field-name ":" OWS field-value OWS CRLF (RFC 9112 section 5): no white space before the colon, no folding.
+    head_error read_field(field_view& field) {
+        const void* const colon = std::memchr(at_, ':', left());
+        if (!colon) return head_error::bad_field_name;
+        field.name = {at_, static_cast<std::size_t>(static_cast<const char*>(colon) - at_)};
+        field.id = find_field_id(field.name);
+        if (field.id == field_id::unknown && !valid_field_name(field.name)) return head_error::bad_field_name;
+        if (head_.fields.size() >= limits_.max_fields) return head_error::too_many_fields;
+        if (field.name.size() > std::numeric_limits<std::uint16_t>::max()) return head_error::too_large;
+        at_ += field.name.size() + 1;
+        while (at_ != end_ && is_space(*at_)) ++at_;
+        const char* const first = at_;
+        at_ = find_control(first, end_);
+        if (!at_end_of_line()) return head_error::bad_field_value;
+        const char* last = at_;
+        while (last != first && is_space(last[-1])) --last;
+        field.value = {first, static_cast<std::size_t>(last - first)};
+        return end_line();
+    }
+
+    template <class F>
+    head_error look_at(field_view field, F& on_other_field) {
+        switch (field.id) {
             case field_id::content_length:
-                return on_content_length(plain(value), ec);
+                return on_content_length(field.value);
             case field_id::transfer_encoding:
-                return on_transfer_encoding(plain(value), ec);
+                return on_transfer_encoding(field.value);
             case field_id::connection:
-                return on_connection(plain(value), ec);
+                return on_connection(field.value);
+            case field_id::proxy_connection:
+                return each_token(field.value, [](std::string_view) {}) ? head_error::none : head_error::bad_connection;
             case field_id::host:
             case field_id::expect:
             case field_id::upgrade:
-                if constexpr (IsRequest) on_other_field(id, plain(value), ec);
-                return;
+                return on_other_field(field);
             default:
-                return;
+                return head_error::none;
         }
     }
 
-    void on_content_length(std::string_view value, error_code& ec) {
-        if (has_length_) return refuse(head_error::several_content_lengths, ec);
-        if (chunked_) return refuse(head_error::length_and_encoding, ec);
-        if (!parse_content_length(value, head_.content_length)) return refuse(head_error::bad_content_length, ec);
+    head_error on_content_length(std::string_view value) {
+        if (chunked_) return head_error::length_and_encoding;
+        if (has_length_) return head_error::several_content_lengths;
+        if (!parse_content_length(value, head_.content_length)) return head_error::bad_content_length;
         has_length_ = true;
+        return head_error::none;
     }
 
-    void on_transfer_encoding(std::string_view value, error_code& ec) {
-        if (has_length_) return refuse(head_error::length_and_encoding, ec);
+    head_error on_transfer_encoding(std::string_view value) {
+        if (has_length_) return head_error::length_and_encoding;
         // HTTP/1.0 knows no transfer codings: whoever sends one may frame the message in another way (RFC 9112
         // section 6.1).
-        if (chunked_ || head_.version != 11 || !iequals(value, "chunked")) {
-            return refuse(head_error::bad_transfer_encoding, ec);
-        }
+        if (chunked_ || head_.version != 11 || !iequals(value, "chunked")) return head_error::bad_transfer_encoding;
         chunked_ = true;
+        return head_error::none;
     }
 
-    void on_connection(std::string_view value, error_code& ec) {
-        any_element(value, [this](std::string_view option) {
+    head_error on_connection(std::string_view value) {
+        const bool well_formed = each_token(value, [this](std::string_view option) {
             ++connection_options_;
-            if (iequals(option, "close")) close_ = true;
-            if (iequals(option, "keep-alive")) keep_alive_ = true;
-            if (iequals(option, "upgrade")) upgrade_named_ = true;
-            return false;
+            if (iequals(option, "keep-alive")) {
+                keep_alive_ = true;
+            } else if (iequals(option, "close")) {
+                close_ = true;
+            } else if (iequals(option, "upgrade")) {
+                upgrade_named_ = true;
+            } else if (!iequals(option, "te") && !iequals(option, "http2-settings")) {
+                others_named_ = true;
+            }
         });
         // Each field that is forwarded is looked for among them, so their number times that of the fields is work.
-        if (connection_options_ > max_connection_options) refuse(head_error::bad_connection, ec);
+        if (!well_formed || connection_options_ > max_connection_options) return head_error::bad_connection;
+        return head_error::none;
     }
-
-    // Beast's word for what it refused itself, with `consumed` at the start of the line in question.
-    head_error translate(error_code failure, std::size_t consumed) const {
-        using beast::http::error;
-        if (!started_) return translate_start_line(failure);
-        if (failure == error::bad_content_length) {
-            return chunked_ ? head_error::length_and_encoding : head_error::bad_content_length;
-        }
-        if (failure == error::multiple_content_length) return head_error::several_content_lengths;
-        if (failure == error::bad_transfer_encoding) {
-            return has_length_ ? head_error::length_and_encoding : head_error::bad_transfer_encoding;
-        }
-        if (failure == error::bad_field) return head_error::bad_field_name;
-        if (failure == error::header_limit)
-            return head_error::folded_line;  // only its buffer for folded lines is too small
-        if (failure != error::bad_value) return head_error::bad_field_value;
-        // A list of Connection that is none, or a control character in any field.
-        const std::string_view line = bytes_.substr(consumed, bytes_.find("\r\n", consumed) - consumed);
-        const std::string_view name = line.substr(0, line.find(':'));
-        const bool connection = iequals(name, "Connection") || iequals(name, "Proxy-Connection");
-        return connection && valid_field_value(line) ? head_error::bad_connection : head_error::bad_field_value;
-    }
-
-    head_error translate_start_line(error_code failure) const {
-        using beast::http::error;
-        if (failure == error::bad_method) return head_error::bad_method;
-        if (failure == error::bad_target) return head_error::bad_target;
-        if (failure == error::bad_status) return head_error::bad_status;
-        if (failure == error::bad_reason || failure == error::bad_line_ending) return head_error::bad_reason;
-        return IsRequest && later_version() ? head_error::unsupported_version : head_error::bad_version;
-    }
-
-    // The request line ends in a version that is well formed and past HTTP/1.1.
-    bool later_version() const {
-        const std::string_view line = bytes_.substr(0, bytes_.find("\r\n"));
-        const std::size_t space = line.rfind(' ');
-        if (space == std::string_view::npos) return false;
-        const std::string_view version = line.substr(space + 1);
-        const auto digit = [](char c) { return c >= '0' && c <= '9'; };
-        if (!version.starts_with("HTTP/") || version.size() < 6 || !digit(version[5])) return false;
-        if (version.size() == 6) return version[5] >= '2';
-        if (version.size() != 8 || version[6] != '.' || !digit(version[7])) return false;
-        return version[5] >= '2' || (version[5] == '1' && version[7] >= '2');
-    }
-
-    // The rest of a message is not this parser's concern: it is given heads only.
-    void on_header_impl(error_code&) final {}
-    void on_body_init_impl(const boost::optional<std::uint64_t>&, error_code&) final {}
-    std::size_t on_body_impl(beast::string_view, error_code&) final { return 0; }
-    void on_chunk_header_impl(std::uint64_t, beast::string_view, error_code&) final {}
-    std::size_t on_chunk_body_impl(std::uint64_t, beast::string_view, error_code&) final { return 0; }
-    void on_finish_impl(error_code&) final {}
 };
 
-class request_parser final : private strict_parser<true, request_head> {
+class request_reader final : private head_reader<request_head> {
   public:
-    request_parser(std::string_view bytes, const head_limits& limits, request_head& head)
-        : strict_parser(bytes, limits, head) {}
+    request_reader(std::string_view bytes, const head_limits& limits, request_head& head)
+        : head_reader(bytes, limits, head) {}
 
-    head_error parse() {
-        if (const head_error error = read(0); error != head_error::none) return error;
+    head_error read() {
+        if (const head_error error = read_request_line(); error != head_error::none) return error;
+        const auto on_field = [this](field_view field) { return on_request_field(field); };
+        if (const head_error error = read_fields(on_field); error != head_error::none) return error;
         // RFC 9112 section 3.2: a Host is due in HTTP/1.1 even where the target has an authority.
         if (!has_host_ && head_.version == 11) return head_error::bad_host;
         if (!authority_.empty()) head_.host = authority_;
         head_.keep_alive = persistent();
+        head_.removes_fields = others_named_;
         if (chunked_) head_.body = body_kind::chunked;
         if (has_length_) head_.body = body_kind::length;
         const bool has_content = chunked_ || head_.content_length > 0;
@@ -228,22 +212,44 @@ class request_parser final : private strict_parser<true, request_head> {
     }
 
   private:
-    void on_request_impl(verb method, beast::string_view method_text, beast::string_view target, int version,
-                         error_code& ec) override {
-        set_version(version);
-        head_.method = method;
-        head_.method_text = plain(method_text);
-        head_.target = plain(target);
-        if (method == verb::connect) return refuse(head_error::connect_refused, ec);
-        if (head_.target.front() == '/') {
-            if (!valid_origin_form(head_.target)) refuse(head_error::bad_target, ec);
-        } else if (head_.target == "*") {
-            if (method != verb::options) refuse(head_error::bad_target, ec);
-        } else if (!split_absolute_form()) {
-            refuse(head_error::bad_target, ec);
+    // method SP request-target SP HTTP-version CRLF (RFC 9112 section 3), with single spaces.
+    head_error read_request_line() {
+        const char* const line = at_;
+        while (at_ != end_ && is_token_character(*at_)) ++at_;
+        head_.method_text = {line, static_cast<std::size_t>(at_ - line)};
+        if (head_.method_text.empty() || at_ == end_ || *at_ != ' ') return head_error::bad_method;
+        const char* const target = ++at_;
+        while (at_ != end_ && *at_ != ' ' && !is_control(*at_)) ++at_;
+        head_.target = {target, static_cast<std::size_t>(at_ - target)};
+        if (head_.target.empty() || at_ == end_ || *at_ != ' ') return head_error::bad_target;
+        const char* const version = ++at_;
+        if (!read_version() || !at_end_of_line()) {
+            return is_later_version(version) ? head_error::unsupported_version : head_error::bad_version;
         }
+        const head_error error = check_target();
+        return error == head_error::none ? end_line() : error;
     }
-    void on_response_impl(int, beast::string_view, int, error_code&) override {}
+
+    // The line ends in a version that is well formed and past HTTP/1.1.
+    bool is_later_version(const char* start) const {
+        const std::string_view rest(start, static_cast<std::size_t>(end_ - start));
+        const std::string_view version = rest.substr(0, rest.find("\r\n"));
+        const auto digit = [](char c) { return c >= '0' && c <= '9'; };
+        if (!version.starts_with("HTTP/") || version.size() < 6 || !digit(version[5])) return false;
+        if (version.size() == 6) return version[5] >= '2';
+        if (version.size() != 8 || version[6] != '.' || !digit(version[7])) return false;
+        return version[5] >= '2' || (version[5] == '1' && version[7] >= '2');
+    }
+
+    head_error check_target() {
+        const std::string_view method = head_.method_text;
+        head_.method = boost::beast::http::string_to_verb({method.data(), method.size()});
+        if (head_.method == verb::connect) return head_error::connect_refused;
+        const bool valid = head_.target.front() == '/' ? valid_origin_form(head_.target)
+                           : head_.target == "*"       ? head_.method == verb::options
+                                                       : split_absolute_form();
+        return valid ? head_error::none : head_error::bad_target;
+    }
 
     // http://authority/path: what follows the authority is forwarded (RFC 9112 section 3.2.2), with the '/' of an empty
     // path.
@@ -268,18 +274,20 @@ class request_parser final : private strict_parser<true, request_head> {
         return valid_origin_form(head_.target);
     }
 
-    void on_other_field(field_id id, std::string_view value, error_code& ec) override {
-        if (id == field_id::host) {
-            if (has_host_ || !valid_host(value)) return refuse(head_error::bad_host, ec);
+    head_error on_request_field(field_view field) {
+        if (field.id == field_id::host) {
+            if (has_host_ || !valid_host(field.value)) return head_error::bad_host;
             has_host_ = true;
-            head_.host = value;
-        } else if (id == field_id::expect) {
-            if (head_.version == 10) return;  // RFC 9110 section 10.1.1
-            if (!iequals(value, "100-continue")) return refuse(head_error::bad_expect, ec);
+            head_.host = field.value;
+        } else if (field.id == field_id::expect) {
+            if (head_.version == 10) return head_error::none;  // RFC 9110 section 10.1.1
+            if (!iequals(field.value, "100-continue")) return head_error::bad_expect;
             expects_continue_ = true;
         } else {
-            websocket_ |= any_element(value, [](std::string_view protocol) { return iequals(protocol, "websocket"); });
+            websocket_ |=
+                any_element(field.value, [](std::string_view protocol) { return iequals(protocol, "websocket"); });
         }
+        return head_error::none;
     }
 
     std::string_view authority_;
@@ -288,13 +296,15 @@ class request_parser final : private strict_parser<true, request_head> {
     bool websocket_ = false;
 };
 
-class response_parser final : private strict_parser<false, response_head> {
+class response_reader final : private head_reader<response_head> {
   public:
-    response_parser(std::string_view bytes, const head_limits& limits, response_head& head)
-        : strict_parser(bytes, limits, head) {}
+    response_reader(std::string_view bytes, const head_limits& limits, response_head& head)
+        : head_reader(bytes, limits, head) {}
 
-    head_error parse(verb request_method) {
-        if (const head_error error = read_message(); error != head_error::none) return error;
+    head_error read(verb request_method) {
+        if (const head_error error = read_status_line(); error != head_error::none) return error;
+        const auto on_field = [](field_view) { return head_error::none; };
+        if (const head_error error = read_fields(on_field); error != head_error::none) return error;
         const unsigned status = head_.status;
         if (chunked_ && (status < 200 || status == 204)) return head_error::bad_transfer_encoding;
         head_.has_content_length = has_length_;
@@ -310,27 +320,24 @@ class response_parser final : private strict_parser<false, response_head> {
     }
 
   private:
-    head_error read_message() {
-        // "HTTP/1.1 200" CRLF lacks a space that RFC 9112 section 4 demands and that servers forget: Beast is shown a
-        // line that has it.
-        constexpr std::size_t line = sizeof("HTTP/1.1 200") - 1;
-        if (bytes_.size() < line + 4 || bytes_.substr(line, 2) != "\r\n") return read(0);
-        char repaired[line + 3];
-        std::memcpy(repaired, bytes_.data(), line);
-        std::memcpy(repaired + line, " \r\n", 3);
-        read_start_line({repaired, sizeof repaired});
-        if (error_ != head_error::none) return error_;
-        if (!started_) return head_error::bad_status;
-        head_.reason = {};
-        return read(line + 2);
-    }
-
-    void on_request_impl(verb, beast::string_view, beast::string_view, int, error_code&) override {}
-    void on_response_impl(int status, beast::string_view reason, int version, error_code& ec) override {
-        set_version(version);
-        if (status < 100 || status > 599) return refuse(head_error::bad_status, ec);
-        head_.status = static_cast<std::uint16_t>(status);
-        head_.reason = plain(reason);
+    // HTTP-version SP status-code SP [ reason-phrase ] CRLF (RFC 9112 section 4). Servers forget the second space where
+    // there is no reason.
+    head_error read_status_line() {
+        if (!read_version() || !starts_with(" ")) return head_error::bad_version;
+        ++at_;
+        for (int digits = 0; digits < 3; ++digits, ++at_) {
+            if (at_ == end_ || *at_ < '0' || *at_ > '9') return head_error::bad_status;
+            head_.status = static_cast<std::uint16_t>(head_.status * 10 + (*at_ - '0'));
+        }
+        if (head_.status < 100 || head_.status > 599) return head_error::bad_status;
+        if (!at_end_of_line()) {
+            if (!starts_with(" ")) return head_error::bad_status;
+            const char* const reason = ++at_;
+            at_ = find_control(reason, end_);
+            if (!at_end_of_line()) return head_error::bad_reason;
+            head_.reason = {reason, static_cast<std::size_t>(at_ - reason)};
+        }
+        return end_line();
     }
 };
 
@@ -421,13 +428,27 @@ head_end find_end_of_head(std::string_view bytes, std::uint32_t from, std::uint3
 
 head_error parse_request_head(std::string_view bytes, const head_limits& limits, request_head& head) {
     if (bytes.size() > limits.max_bytes) return head_error::too_large;
-    return request_parser(bytes, limits, head).parse();
+    return request_reader(bytes, limits, head).read();
+}
+
+head_end read_request_head(std::string_view bytes, std::uint32_t from, const head_limits& limits, request_head& head) {
+    using state = enum head_end::state;
+    // Most come in one piece with nothing behind them, and are read without a look for their end before. What is wrong
+    // is not what the first such look would say, so it is taken all the same then.
+    if (from == 0 && bytes.size() <= limits.max_bytes && bytes.ends_with("\r\n\r\n") &&
+        parse_request_head(bytes, limits, head) == head_error::none) {
+        return {state::complete, head.size, head_error::none};
+    }
+    const head_end found = find_end_of_head(bytes, from, limits.max_bytes);
+    if (found.state != state::complete) return found;
+    const head_error error = parse_request_head(bytes.substr(0, found.size), limits, head);
+    return error == head_error::none ? found : head_end{state::refused, 0, error};
 }
 
 head_error parse_response_head(std::string_view bytes, const head_limits& limits, verb request_method,
                                response_head& head) {
     if (bytes.size() > limits.max_bytes) return head_error::too_large;
-    return response_parser(bytes, limits, head).parse(request_method);
+    return response_reader(bytes, limits, head).read(request_method);
 }
 
 }  // namespace weir::http

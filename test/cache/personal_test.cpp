@@ -86,24 +86,6 @@ TEST_CASE("a field or a cookie takes a request past the cache", "[cache][persona
     CHECK_FALSE(bypasses(test::request(fields).fields(), {}));
 }
 
-TEST_CASE("who takes fields off the way to the endpoint goes past the cache", "[cache][personal][rfc9110-7.6.1]") {
-    const auto [fields, expected] = GENERATE(table<std::string, bool>({
-        {"Connection: keep-alive", false},
-        {"Connection: Close", false},
-        {"Connection: keep-alive, TE\nTE: trailers", false},
-        {"Connection: Upgrade, HTTP2-Settings\nUpgrade: h2c\nHTTP2-Settings: a", false},
-        {"Connection: Accept-Language", false},  // there is none
-        {"Connection: accept-language\nAccept-Language: de", true},
-        {"Accept-Language: de\nConnection: keep-alive, Accept-Language", true},
-        {"Connection: close\nCookie: a=1\nConnection: cookie", true},
-        {"Connection: X-Site\nX-Site: a", true},
-        {"Connection: Host, Via\nVia: 1.1 a", false},  // those stay
-        {"Accept-Language: de", false},
-    }));
-    CAPTURE(fields);
-    CHECK(bypasses(test::request(fields).fields(), {}) == expected);
-}
-
 TEST_CASE("whether it is personal is found out without allocation", "[cache][personal]") {
     const test::request request(
         "Cookie: a_name_that_is_longer_than_a_short_string=1; x=2; y=3\nCookie: z=4\n"

@@ -322,5 +322,23 @@ TEST_CASE("a request that has Connection remove fields may not use the cache", "
     CHECK_FALSE(may_use_cache(test::request("Connection: close\nConnection: keep-alive, cookie").head()));
 }
 
+TEST_CASE("who takes fields off the way to the endpoint goes past the cache", "[cache][storability][rfc9110-7.6.1]") {
+    const auto [fields, expected] = GENERATE(table<std::string, bool>({
+        {"Connection: keep-alive", false},
+        {"Connection: Close", false},
+        {"Connection: keep-alive, TE\nTE: trailers", false},
+        {"Connection: Upgrade, HTTP2-Settings\nUpgrade: h2c\nHTTP2-Settings: a", false},
+        {"Connection: Accept-Language", true},
+        {"Connection: accept-language\nAccept-Language: de", true},
+        {"Accept-Language: de\nConnection: keep-alive, Accept-Language", true},
+        {"Connection: close\nCookie: a=1\nConnection: cookie", true},
+        {"Connection: X-Site\nX-Site: a", true},
+        {"Connection: Host, Via\nVia: 1.1 a", true},
+        {"Accept-Language: de", false},
+    }));
+    CAPTURE(fields);
+    CHECK(may_use_cache(test::request(fields).head()) != expected);
+}
+
 }  // namespace
 }  // namespace weir::cache

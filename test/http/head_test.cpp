@@ -80,6 +80,20 @@ TEST_CASE("case is folded for letters alone", "[http][head]") {
     CHECK_FALSE(iequals("\xc9", "\xe9"));
 }
 
+TEST_CASE("eight characters at once are compared as one by one", "[http][head]") {
+    for (int a = 0; a < 256; ++a) {
+        for (int b = 0; b < 256; ++b) {
+            const std::string x(1, static_cast<char>(a)), y(1, static_cast<char>(b));
+            const bool equal = iequals(x, y);
+            if (iequals("ab" + x + "defgh", "AB" + y + "DEFGH") != equal) FAIL(a << " and " << b);
+            if (iequals(x + "bcdefgh" + y, y + "bcdefgh" + x) != equal) FAIL(a << " and " << b);
+        }
+    }
+    CHECK(iequals("if-unmodified-since", "If-Unmodified-Since"));
+    CHECK_FALSE(iequals("if-unmodified-since", "If-Unmodified-Sinca"));
+    CHECK_FALSE(iequals("if-unmodified-since", "If-Unmodifaed-Since"));
+}
+
 TEST_CASE("elements of a list", "[http][head][rfc9110-5.6.1]") {
     const auto [list, elements] = GENERATE(table<std::string, std::string>({
         {"", ""},
