@@ -263,7 +263,7 @@ client_connection::step client_connection::answer_hit(const route& via, const ca
     hit_response hit(context_->head, found, cache_status, keep_alive_, coarse_wall_now(), context_->out);
 
     context_->buffer.consume(context_->head.size);
-    const io_result written = stream_.try_write(hit.buffers());
+    const io_result written = stream_.try_write(hit.vectors());
     exchange_report report{.status = hit.status(),
                            .why = cause::none,
                            .endpoint = nullptr,

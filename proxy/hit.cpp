@@ -12,22 +12,23 @@ hit_response::hit_response(const http::request_head& request, const cache::looku
                            bool keep_alive, wall_time now, std::string& scratch) {
     const cache::stored_response& stored = *found.response;
     status_ = cache::evaluate_conditional(request, stored, now);
-    buffers_[0] = stored.head;
-    if (status_ == 304) {
+    if (status_ != 304) {
+        add(stored.head);
+    } else {
         scratch.clear();
         http::append_status_line(304, http::reason_phrase(304), scratch);
         for (const http::field_view field : stored.fields) {
             if (cache::belongs_in_not_modified(field)) http::append_field(field.name, field.value, scratch);
         }
-        buffers_[0] = scratch;
+        add(scratch);
     }
     write_tail(request, found, cache_status, keep_alive);
-    buffers_[1] = tail();
+    add(tail());
     if (status_ == 304 || request.method == http::verb::head) return;
     content_bytes_ = stored.content_bytes;
     for (const http::block_ptr& block : stored.content) {
-        if (used_ == buffers_.size()) break;
-        buffers_[used_++] = block->view();
+        if (used_ == vectors_.size()) break;
+        add(block->view());
     }
 }
 

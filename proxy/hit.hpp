@@ -2,6 +2,8 @@
 // stored, and the few lines that differ each time. Allocates nothing but what a reused string may grow by for a 304.
 #pragma once
 
+#include <sys/uio.h>
+
 #include <array>
 #include <cstdint>
 #include <span>
@@ -22,23 +24,24 @@ class hit_response {
 
     // The stored status, or 304 where the client has it already.
     unsigned status() const { return status_; }
-    std::string_view head() const { return buffers_[0]; }
+    std::string_view head() const { return {static_cast<const char*>(vectors_[0].iov_base), vectors_[0].iov_len}; }
     std::string_view tail() const { return {tail_.data(), tail_size_}; }  // the rest of the head
     std::uint64_t content_bytes() const { return content_bytes_; }
     std::uint64_t size() const { return head().size() + tail_size_ + content_bytes_; }
     // As much of it as one write takes: head, tail, and the first blocks of the content.
-    std::span<const std::string_view> buffers() const { return {buffers_.data(), used_}; }
+    std::span<const iovec> vectors() const { return {vectors_.data(), used_}; }
 
   private:
+    void add(std::string_view bytes) { vectors_[used_++] = {const_cast<char*>(bytes.data()), bytes.size()}; }
     void write_tail(const http::request_head& request, const cache::lookup_result& found, bool cache_status,
                     bool keep_alive);
 
     unsigned status_;
     std::uint64_t content_bytes_ = 0;
     std::size_t tail_size_ = 0;
-    std::size_t used_ = 2;
+    std::size_t used_ = 0;
     std::array<char, 192> tail_;
-    std::array<std::string_view, 64> buffers_;
+    std::array<iovec, 64> vectors_;
 };
 
 }  // namespace weir::proxy

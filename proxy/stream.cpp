@@ -46,9 +46,13 @@ io_result stream::try_write(std::span<const std::string_view> buffers) {
         if (!buffer.empty()) vectors[count++] = {const_cast<char*>(buffer.data()), buffer.size()};
     }
     if (count == 0) return {0, io_status::ok};
+    return try_write(std::span<const iovec>(vectors.data(), count));
+}
+
+io_result stream::try_write(std::span<const iovec> vectors) {
     msghdr message{};
-    message.msg_iov = vectors.data();
-    message.msg_iovlen = count;
+    message.msg_iov = const_cast<iovec*>(vectors.data());
+    message.msg_iovlen = vectors.size();
     for (;;) {
         const ssize_t n = ::sendmsg(descriptor_, &message, MSG_NOSIGNAL);
         if (n >= 0) return {static_cast<std::size_t>(n), io_status::ok};

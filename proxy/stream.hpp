@@ -2,6 +2,8 @@
 // would block is waited for (see readiness). One wait a direction at a time; the two directions may wait side by side.
 #pragma once
 
+#include <sys/uio.h>
+
 #include <algorithm>
 #include <boost/asio/post.hpp>
 #include <chrono>
@@ -58,6 +60,7 @@ class stream final : readiness::watched {
 
     io_result try_read(std::span<char> into);
     io_result try_write(std::span<const std::string_view> buffers);
+    io_result try_write(std::span<const iovec> vectors);  // at least one, at most 1,024
     // Nothing to read and not closed by the peer: what an idle connection must be.
     bool is_quiet();
 

@@ -30,7 +30,7 @@ std::shared_ptr<const cache::stored_response> page(const std::string& fields = "
 // What one write sends.
 std::string bytes(const hit_response& hit) {
     std::string all;
-    for (const std::string_view buffer : hit.buffers()) all += buffer;
+    for (const iovec& part : hit.vectors()) all.append(static_cast<const char*>(part.iov_base), part.iov_len);
     return all;
 }
 
@@ -186,7 +186,7 @@ TEST_CASE("one write takes a hit's first blocks", "[proxy][hit]") {
     const cache::lookup_result found = fresh(stored);
     const hit_response hit(asked.head(), found, true, true, now, scratch);
     CHECK(hit.content_bytes() == 300);
-    CHECK(hit.buffers().size() == 64);
+    CHECK(hit.vectors().size() == 64);
     CHECK(bytes(hit).size() == hit.head().size() + hit.tail().size() + 62 * 3);
     CHECK(hit.size() == hit.head().size() + hit.tail().size() + 300);
 }

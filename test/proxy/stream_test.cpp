@@ -69,7 +69,7 @@ TEST_CASE("a write gathers its buffers and says how much went", "[proxy][stream]
     SECTION("nothing but empty ones") {
         const std::string_view parts[] = {"", ""};
         CHECK(pair.ours.try_write(parts).status == io_status::ok);
-        CHECK(pair.ours.try_write({}).status == io_status::ok);
+        CHECK(pair.ours.try_write(std::span<const std::string_view>()).status == io_status::ok);
         CHECK(test::take(pair.theirs).empty());
     }
     SECTION("more of them than one call takes") {
