@@ -8,8 +8,10 @@
 //           [--close 1]       a connection for each request, which the server closes
 //           [--distinct 1]    the run of seven zeros in the target becomes the number of the request
 // Connects, prints "ready", then takes orders on its standard input, one a line, and answers each with a line of JSON:
-//   seconds S    requests N    rate PER_SECOND S
-// A rate is kept whatever becomes of it: a request is due when it is due, and its latency counts from there.
+//   seconds S    requests N    rate PER_SECOND S    waves N
+// A rate is kept whatever becomes of it: a request is due when it is due, and its latency counts from there. In waves,
+// all connections ask at once, and again only when all are answered: what meets what in the server depends least on
+// who gets a core when.
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -168,13 +170,14 @@ class generator {
                 if (!connect(one)) fail("generator: connect");
     }
 
-    void run(std::size_t requests, clock_type::duration length, double rate) {
+    void run(std::size_t requests, clock_type::duration length, double rate, bool in_waves = false) {
         tally_ = {};
         idle_.clear();
         for (auto& one : connections_)
             if (!one.busy) idle_.push_back(&one);
         to_start_ = requests;
-        started_ = finished_ = 0;
+        in_waves_ = in_waves;
+        started_ = finished_ = wave_end_ = 0;
         const auto start = clock_type::now();
         const auto end = length == 0s ? clock_type::time_point::max() : start + length;
         auto last_look = start;
@@ -195,6 +198,10 @@ class generator {
   private:
     void launch(clock_type::time_point start, clock_type::time_point end, double rate) {
         while (!idle_.empty() && started_ < to_start_) {
+            if (in_waves_ && started_ == wave_end_) {
+                if (finished_ < started_) return;
+                wave_end_ += connections_.size();
+            }
             const auto now = clock_type::now();
             auto due = now;
             if (rate == 0 && now >= end) return;
@@ -344,7 +351,9 @@ class generator {
     std::size_t number_at_ = std::string::npos;
     std::uint32_t connects_ = 0;
     std::size_t to_start_ = 0, started_ = 0, finished_ = 0;
-    bool saw_end_ = false;  // the event that is looked at says that the server has closed; no other event may
+    bool in_waves_ = false;
+    std::size_t wave_end_ = 0;  // of the wave that is under way: how many were started when it was
+    bool saw_end_ = false;      // the event that is looked at says that the server has closed; no other event may
     tally tally_;
 };
 
@@ -368,6 +377,8 @@ int main(int argc, char** argv) {
             runs.run(unlimited, seconds(first), 0);
         else if (order == "requests")
             runs.run(static_cast<std::size_t>(first), 0s, 0);
+        else if (order == "waves")
+            runs.run(static_cast<std::size_t>(first), 0s, 0, true);
         else if (order == "rate")
             runs.run(unlimited, seconds(second), first);
         else

@@ -1,11 +1,14 @@
-"""What the workloads of slow and chaos play on: native programs, servers in Python, and weir, on ports of the system's choice."""
+"""What the workloads play on: native programs, folders, and for slow and chaos servers in Python, and weir, on ports of the
+system's choice."""
 import contextlib
 import fcntl
 import http.client
 import math
 import os
 import re
+import shutil
 import subprocess
+import tempfile
 import threading
 import time
 
@@ -58,6 +61,40 @@ def prepare(weir, packages="bench"):
                         *(os.path.join(native, f"{part}.cpp") for part in (*parts, *_COMMON)),
                         "-lcrypto", "-o", program(name)], check=True)
     return weir
+
+
+def compiled(name):
+    """A program of one source."""
+    program, source = os.path.join(FOLDER, name), os.path.join(HERE, f"{name}.cpp")
+    if os.path.exists(program) and os.path.getmtime(program) > os.path.getmtime(source):
+        return program
+    subprocess.run(["g++", "-std=c++20", "-O2", source, "-o", program], check=True)
+    return program
+
+
+def installed(name):
+    # Debian has servers where the path of an ordinary user does not look.
+    program = shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin")
+    if not program:
+        raise Failed(f"{name} is not there")
+    return program
+
+
+@contextlib.contextmanager
+def memory_folder():
+    """A folder in memory for all peers. That of a run that was killed goes first."""
+    noted = os.path.join(FOLDER, "memory_folder")
+    if os.path.exists(noted):
+        with open(noted, encoding="utf-8") as file:
+            shutil.rmtree(file.read(), ignore_errors=True)
+    path = tempfile.mkdtemp(prefix="weir-bench-", dir="/dev/shm")
+    with open(noted, "w", encoding="utf-8") as file:
+        file.write(path)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+        os.remove(noted)
 
 
 def program(name):
