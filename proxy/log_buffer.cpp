@@ -1,9 +1,18 @@
 #include "proxy/log_buffer.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
 namespace weir::proxy {
+
+namespace {
+
+// Lines that are worth a write at once. What a larger buffer has beyond it is for a writing thread that has to wait for
+// a core or for the disk; as long as it does not, only so much of the memory is ever touched.
+constexpr std::size_t write_bytes = 128 * 1024;
+
+}  // namespace
 
 void log_bell::ring(bool at_once) {
     {
@@ -22,8 +31,9 @@ log_buffer::log_buffer(std::shared_ptr<log_bell> bell, std::size_t capacity_byte
 
 bool log_buffer::append(std::string_view line) {
     if (!wanted()) return true;
+    const std::size_t enough = std::min(write_bytes, capacity_ / 2);
     bool first = false;
-    bool half = false;
+    bool urgent = false;
     {
         const std::lock_guard lock(mutex_);
         if (line.size() > capacity_ - used_) {
@@ -32,10 +42,10 @@ bool log_buffer::append(std::string_view line) {
         }
         std::memcpy(bytes_.get() + used_, line.data(), line.size());
         first = used_ == 0;
-        half = used_ < capacity_ / 2 && used_ + line.size() >= capacity_ / 2;
+        urgent = used_ < enough && used_ + line.size() >= enough;
         used_ += line.size();
     }
-    if (first || half) bell_->ring(half);
+    if (first || urgent) bell_->ring(urgent);
     return true;
 }
 

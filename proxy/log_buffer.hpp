@@ -36,7 +36,7 @@ class log_buffer {
 
     // Appends `line`, which ends in "\n", whole or not at all. False if there was no room and it was dropped; dropped()
     // counts that too. Any thread. Does not allocate and does no I/O; wakes the writing thread when the buffer was
-    // empty and when it turns half full.
+    // empty, and again when there is enough for a write or it is half full.
     bool append(std::string_view line);
     // False while the target is `off`: append() then takes nothing, and there is no need to format a line. Any thread.
     bool wanted() const noexcept { return bell_->wanted.load(std::memory_order_relaxed); }

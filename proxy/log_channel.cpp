@@ -119,9 +119,9 @@ std::size_t log_sink::write_piece(std::string_view piece) {
     return written;
 }
 
-log_channel::log_channel(std::string name, std::chrono::milliseconds gather,
+log_channel::log_channel(std::string name, std::chrono::milliseconds gather, std::size_t capacity_bytes,
                          std::function<void(const std::string&)> report)
-    : name_(std::move(name)), gather_(gather), report_(std::move(report)) {
+    : name_(std::move(name)), gather_(gather), capacity_bytes_(capacity_bytes), report_(std::move(report)) {
     bell_->wanted = false;
 }
 
@@ -133,7 +133,7 @@ void log_channel::start() {
 }
 
 std::shared_ptr<log_buffer> log_channel::add_buffer() {
-    auto buffer = std::make_shared<log_buffer>(bell_);
+    auto buffer = std::make_shared<log_buffer>(bell_, capacity_bytes_);
     const std::lock_guard lock(bell_->mutex);
     buffers_.push_back(buffer);
     return buffer;

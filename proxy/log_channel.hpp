@@ -48,8 +48,9 @@ class log_sink {
 // Shared by its owner and its thread, so that the thread can be abandoned.
 class log_channel : public std::enable_shared_from_this<log_channel> {
   public:
-    // `gather`: how long the first line waits for others.
-    log_channel(std::string name, std::chrono::milliseconds gather, std::function<void(const std::string&)> report);
+    // `gather`: how long the first line waits for others. `capacity_bytes`: of each buffer.
+    log_channel(std::string name, std::chrono::milliseconds gather, std::size_t capacity_bytes,
+                std::function<void(const std::string&)> report);
 
     void start();
     std::shared_ptr<log_buffer> add_buffer();
@@ -71,6 +72,7 @@ class log_channel : public std::enable_shared_from_this<log_channel> {
 
     const std::string name_;
     const std::chrono::milliseconds gather_;
+    const std::size_t capacity_bytes_;
     const std::function<void(const std::string&)> report_;
     const std::shared_ptr<log_bell> bell_ = std::make_shared<log_bell>();
     std::thread thread_;       // of the control thread
@@ -88,7 +90,7 @@ class log_channel : public std::enable_shared_from_this<log_channel> {
 
     // Of the writing thread.
     log_sink sink_;
-    std::unique_ptr<char[]> spare_ = std::make_unique_for_overwrite<char[]>(log_buffer::default_capacity_bytes);
+    std::unique_ptr<char[]> spare_ = std::make_unique_for_overwrite<char[]>(capacity_bytes_);
     std::optional<std::chrono::steady_clock::time_point> reported_;
     counter lost_;
 };

@@ -11,6 +11,10 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
+// Of lines of one worker that wait for the writing thread. A worker makes up to 30 MB of them a second, and on a
+// machine that is busy the thread may wait for a core longer than the 8 ms of 256 KiB; this is 140 ms.
+constexpr std::size_t access_buffer_bytes = 4 * 1024 * 1024;
+
 // Opens `target` into `opened` if the channel writes somewhere else so far.
 std::optional<std::string> open_if_changed(const log_channel& channel, const conf::log_target& target,
                                            std::optional<log_sink>& opened) {
@@ -21,8 +25,9 @@ std::optional<std::string> open_if_changed(const log_channel& channel, const con
 }  // namespace
 
 log_writer::log_writer(report_function report)
-    : access_(std::make_shared<log_channel>("access log", milliseconds(100), report)),
-      errors_(std::make_shared<log_channel>("error log", milliseconds(0), std::move(report))),
+    : access_(std::make_shared<log_channel>("access log", milliseconds(100), access_buffer_bytes, report)),
+      errors_(std::make_shared<log_channel>("error log", milliseconds(0), log_buffer::default_capacity_bytes,
+                                            std::move(report))),
       error_buffer_(errors_->add_buffer()) {
     access_->start();
     errors_->start();

@@ -6,7 +6,7 @@
 // system refuses to take (no space left, nobody reads the pipe).
 //
 // A thread sleeps while there is nothing to write. The first line wakes it; for access lines it lets more gather for a
-// tenth of a second, unless a buffer turns half full.
+// tenth of a second, unless there is enough for a write (log_buffer::append).
 #pragma once
 
 #include "conf/settings.hpp"

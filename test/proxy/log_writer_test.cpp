@@ -181,7 +181,7 @@ TEST_CASE("a reader that stalls costs lines, never the caller", "[proxy][log_wri
     REQUIRE_FALSE(writer.reconfigure(to_file(folder.path("pipe"), file(folder.path("error.log")))));
     const auto access = writer.access_buffer();
     // Far more than the pipe and both halves of the buffer hold; append() would never return if it waited.
-    constexpr unsigned lines = 10'000;
+    constexpr unsigned lines = 100'000;
     unsigned taken = 0;
     for (unsigned line = 0; line < lines; ++line)
         if (access->append(numbered_line(line))) ++taken;
@@ -270,4 +270,20 @@ TEST_CASE("a buffer takes lines whole and rings when it must", "[proxy][log_writ
     REQUIRE(buffer.take(space) == 100);
     CHECK(std::string(space.get(), 100) == std::string(40, 'a') + std::string(40, 'b') + std::string(20, 'd'));
     CHECK(buffer.take(space) == 0);
+}
+
+TEST_CASE("a large buffer rings for what is worth a write", "[proxy][log_writer]") {
+    const auto bell = std::make_shared<log_bell>();
+    log_buffer buffer(bell, 4 * 1024 * 1024);
+    const std::string line(1024, 'a');
+    for (int i = 0; i < 127; ++i) buffer.append(line);
+    CHECK(bell->rung);
+    CHECK_FALSE(bell->urgent);
+    buffer.append(line);
+    CHECK(bell->urgent);
+    // A thread that takes its time is not roused for each line that is left, and none of them is lost.
+    bell->urgent = false;
+    for (int i = 128; i < 4096; ++i) buffer.append(line);
+    CHECK_FALSE(bell->urgent);
+    CHECK(buffer.dropped() == 0);
 }
