@@ -8,7 +8,7 @@ _PHASES = (
     ("allocating and freeing", r"\[libjemalloc|^operator (new|delete)"),
     ("C library: memory and strings", r"^_*(mem|str)\w+ \[libc|std::__cxx11::basic_string::"),
     ("C library: system calls, clock, locks", r"\[(libc\.so|libstdc|linux-vdso)"),
-    (_HEAD, r"boost::beast::|weir::http::(\w+_parser::|parse_|field_list::|find_end_of_head|re\w+_head::)"),
+    (_HEAD, r"boost::beast::|weir::http::(\w+_parser::|parse_|read_|find_|valid_field|field_list::|re\w+_head::)"),
     ("host, path and target checked and normalised",
      r"weir::http::(append_normalised|normalise|valid|port_colon|path_builder|classify|append_forwarded)"),
     ("client's address, route", r"weir::http::resolve_client|weir::proxy::snapshot::|in_any_of"),
