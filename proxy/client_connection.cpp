@@ -107,7 +107,7 @@ void client_connection::on_readable(boost::system::error_code error) {
     if (error || !stream_.is_open()) return end();
     if (!context_) {
         context_ = worker_.take_request_context();
-        began_ = steady::now();
+        began_ = stream_.last_told();
     }
     const io_result read = stream_.try_read(context_->buffer.room());
     if (read.status == io_status::again) return wait();

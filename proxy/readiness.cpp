@@ -58,6 +58,7 @@ void readiness::dispatch() {
     const http::wake_batch together;
     dispatching_ = true;
     count_ = ::epoll_wait(set_->native_handle(), batch_.data(), static_cast<int>(batch_.size()), 0);
+    last_told_ = std::chrono::steady_clock::now();
     for (next_ = 0; next_ < count_;) {
         const epoll_event& event = batch_[static_cast<std::size_t>(next_++)];
         if (event.data.ptr == nullptr) continue;

@@ -8,6 +8,7 @@
 #include <array>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/basic_stream_descriptor.hpp>
+#include <chrono>
 #include <cstdint>
 #include <optional>
 
@@ -38,6 +39,8 @@ class readiness final : public asio::execution_context::service {
     // for the set, that is done when the next wait begins.
     void wait_began();
     void wait_ended();
+    // When the kernel last said what is ready: who is told of it then need not ask for the time.
+    std::chrono::steady_clock::time_point last_told() const { return last_told_; }
 
   private:
     void shutdown() override;
@@ -49,6 +52,7 @@ class readiness final : public asio::execution_context::service {
     int next_ = 0;
     int count_ = 0;
     std::uint64_t waits_ = 0;
+    std::chrono::steady_clock::time_point last_told_;
     bool armed_ = false;
     bool dispatching_ = false;
 };

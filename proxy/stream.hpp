@@ -57,6 +57,9 @@ class stream final : readiness::watched {
     bool assign(int descriptor);
     bool is_open() const { return descriptor_ >= 0; }
     int descriptor() { return descriptor_; }
+    // Of what there is to read or to write, the latest was known then, at most as long ago as the batch of events
+    // takes.
+    steady::time_point last_told() const { return ready_.last_told(); }
 
     io_result try_read(std::span<char> into);
     io_result try_write(std::span<const std::string_view> buffers);

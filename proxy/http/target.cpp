@@ -72,23 +72,6 @@ bool valid_port(std::string_view port) {
     return n <= 65535;
 }
 
-bool valid_reg_name(std::string_view name) {
-    bool after_dot = true;
-    for (std::size_t i = 0; i < name.size(); ++i) {
-        const char c = name[i];
-        if (is(c, in_reg_name)) {
-            // An empty label names nothing, and "a.." would not be normalised to what it stands for.
-            if (c == '.' && after_dot) return false;
-            after_dot = c == '.';
-        } else {
-            if (c != '%' || decoded(name.substr(i)) < 0) return false;
-            i += 2;
-            after_dot = false;
-        }
-    }
-    return !name.empty();
-}
-
 bool valid_ipv6_literal(std::string_view literal) {
     if (literal.size() < 4 || literal.back() != ']') return false;
     const std::string_view address = literal.substr(1, literal.size() - 2);
@@ -197,23 +180,38 @@ bool normalise_path(std::string_view target, std::string& out) {
 void append_normalised_host(std::string_view host, std::string_view scheme, std::string& out) {
     const std::size_t colon = port_colon(host);
     std::string_view name = host.substr(0, colon);
-    std::string_view port = host.substr(std::min(colon + 1, host.size()));
     if (name.ends_with('.')) name.remove_suffix(1);
     const std::size_t start = out.size();
     out.append(name);
-    std::transform(out.begin() + static_cast<std::ptrdiff_t>(start), out.end(),
-                   out.begin() + static_cast<std::ptrdiff_t>(start), lower);
+    for (char* c = out.data() + start; c != out.data() + out.size(); ++c) *c = lower(*c);
+    if (colon == host.size()) return;
+    std::string_view port = host.substr(colon + 1);
     while (port.size() > 1 && port.front() == '0') port.remove_prefix(1);
     if (port.empty() || port == (scheme == "https" ? "443" : "80")) return;
     out += ':';
-    out += port;
+    out.append(port);
 }
 
 bool valid_host(std::string_view host) {
-    const std::size_t colon = port_colon(host);
-    const std::string_view name = host.substr(0, colon);
-    if (colon < host.size() && !valid_port(host.substr(colon + 1))) return false;
-    return name.starts_with('[') ? valid_ipv6_literal(name) : valid_reg_name(name);
+    if (host.starts_with('[')) {
+        const std::size_t end = std::min(host.find(']'), host.size() - 1) + 1;
+        if (end < host.size() && (host[end] != ':' || !valid_port(host.substr(end + 1)))) return false;
+        return valid_ipv6_literal(host.substr(0, end));
+    }
+    char last = '.';
+    std::size_t i = 0;
+    for (; i < host.size() && host[i] != ':'; ++i) {
+        if (host[i] == '%') {
+            if (decoded(host.substr(i)) < 0) return false;
+            i += 2;
+        } else if (!is(host[i], in_reg_name)) {
+            return false;
+        }
+        // An empty label names nothing, and "a.." would not be normalised to what it stands for.
+        if (host[i] == '.' && last == '.') return false;
+        last = host[i];
+    }
+    return i > 0 && (i == host.size() || valid_port(host.substr(i + 1)));
 }
 
 bool valid_origin_form(std::string_view target) {
