@@ -1,7 +1,7 @@
 #include "proxy/admin.hpp"
 
 #include "proxy/admin_response.hpp"
-#include "proxy/awaitable.hpp"
+#include "proxy/asio_awaitable.hpp"
 #include "proxy/purge_request.hpp"
 #include "proxy/shortage.hpp"
 #include "proxy/task_group.hpp"
@@ -145,11 +145,12 @@ struct admin::state {
 
     std::optional<std::string> listen(asio::io_context& context, const conf::address& where);
     void close();
-    static awaitable<void> run_accept(std::shared_ptr<state> self);
-    static awaitable<void> run_connection(std::shared_ptr<state> self, socket_type socket);
-    static awaitable<bool> exchange(std::shared_ptr<state> self, stream_type& stream, beast::flat_buffer& buffer);
-    static awaitable<error_code> read_content(stream_type& stream, beast::flat_buffer& buffer, content_parser& parser);
-    static awaitable<bool> send(stream_type& stream, admin_response response, bool keep_alive, bool head_only);
+    static asio_awaitable<void> run_accept(std::shared_ptr<state> self);
+    static asio_awaitable<void> run_connection(std::shared_ptr<state> self, socket_type socket);
+    static asio_awaitable<bool> exchange(std::shared_ptr<state> self, stream_type& stream, beast::flat_buffer& buffer);
+    static asio_awaitable<error_code> read_content(stream_type& stream, beast::flat_buffer& buffer,
+                                                   content_parser& parser);
+    static asio_awaitable<bool> send(stream_type& stream, admin_response response, bool keep_alive, bool head_only);
 };
 
 std::optional<std::string> admin::state::listen(asio::io_context& context, const conf::address& where) {
@@ -176,7 +177,7 @@ void admin::state::close() {
     file.remove();
 }
 
-awaitable<void> admin::state::run_accept(std::shared_ptr<state> self) {
+asio_awaitable<void> admin::state::run_accept(std::shared_ptr<state> self) {
     while (self->open) {
         socket_type socket(self->acceptor.get_executor());
         const auto [failed] = co_await self->acceptor.async_accept(socket, as_values);
@@ -195,7 +196,7 @@ awaitable<void> admin::state::run_accept(std::shared_ptr<state> self) {
     }
 }
 
-awaitable<void> admin::state::run_connection(std::shared_ptr<state> self, socket_type socket) {
+asio_awaitable<void> admin::state::run_connection(std::shared_ptr<state> self, socket_type socket) {
     stream_type stream(std::move(socket));
     beast::flat_buffer buffer(max_head_bytes);
     self->streams.push_back(&stream);
@@ -209,7 +210,8 @@ awaitable<void> admin::state::run_connection(std::shared_ptr<state> self, socket
 }
 
 // One request and its answer; true if another may follow.
-awaitable<bool> admin::state::exchange(std::shared_ptr<state> self, stream_type& stream, beast::flat_buffer& buffer) {
+asio_awaitable<bool> admin::state::exchange(std::shared_ptr<state> self, stream_type& stream,
+                                            beast::flat_buffer& buffer) {
     head_parser parser;
     parser.header_limit(max_head_bytes);
     parser.body_limit(boost::none);  // of what is not read
@@ -249,8 +251,8 @@ awaitable<bool> admin::state::exchange(std::shared_ptr<state> self, stream_type&
                             request.method() == beast::http::verb::head);
 }
 
-awaitable<error_code> admin::state::read_content(stream_type& stream, beast::flat_buffer& buffer,
-                                                 content_parser& parser) {
+asio_awaitable<error_code> admin::state::read_content(stream_type& stream, beast::flat_buffer& buffer,
+                                                      content_parser& parser) {
     parser.body_limit(max_purge_content_bytes);
     if (parser.content_length().value_or(0) > max_purge_content_bytes) co_return beast::http::error::body_limit;
     stream.expires_after(deadline);
@@ -264,7 +266,7 @@ awaitable<error_code> admin::state::read_content(stream_type& stream, beast::fla
 }
 
 // True if the connection may be used again.
-awaitable<bool> admin::state::send(stream_type& stream, admin_response response, bool keep_alive, bool head_only) {
+asio_awaitable<bool> admin::state::send(stream_type& stream, admin_response response, bool keep_alive, bool head_only) {
     response.keep_alive(keep_alive);
     beast::http::response_serializer<beast::http::string_body> serializer(response);
     stream.expires_after(deadline);

@@ -58,8 +58,8 @@ int shortage_of(const error_code& failed) {
 
 // A unix socket takes a connection at once or not at all: when its queue is full (EAGAIN) nothing is under way, as Asio
 // would have it, and nothing tells when there is room.
-awaitable<error_code> connect_unix(stream_type& stream, const asio::generic::stream_protocol::endpoint& address,
-                                   clock::time_point end) {
+asio_awaitable<error_code> connect_unix(stream_type& stream, const asio::generic::stream_protocol::endpoint& address,
+                                        clock::time_point end) {
     for (;;) {
         error_code failed;
         stream.socket().close(failed);
@@ -76,7 +76,8 @@ awaitable<error_code> connect_unix(stream_type& stream, const asio::generic::str
     }
 }
 
-awaitable<error_code> connect(stream_type& stream, const balancer::address_list& to, std::chrono::milliseconds limit) {
+asio_awaitable<error_code> connect(stream_type& stream, const balancer::address_list& to,
+                                   std::chrono::milliseconds limit) {
     const clock::time_point end = clock::now() + limit;
     stream.expires_at(end);
     error_code failed = asio::error::host_not_found;
@@ -94,7 +95,7 @@ awaitable<error_code> connect(stream_type& stream, const balancer::address_list&
 }
 
 // The final head, and the content if it is wanted.
-awaitable<error_code> read_reply(stream_type& stream, std::size_t max_content_bytes, reply& into) {
+asio_awaitable<error_code> read_reply(stream_type& stream, std::size_t max_content_bytes, reply& into) {
     beast::flat_buffer buffer(max_head_bytes + max_content_bytes);
     for (int heads = 0; heads < max_heads; ++heads) {
         response_parser parser;
@@ -120,7 +121,7 @@ awaitable<error_code> read_reply(stream_type& stream, std::size_t max_content_by
 
 // What `task` came to, on a loop of its own.
 template <class Result>
-Result wait_for(awaitable<Result> task) {
+Result wait_for(asio_awaitable<Result> task) {
     asio::io_context context(1);
     std::exception_ptr failure;
     Result result;
@@ -133,7 +134,7 @@ Result wait_for(awaitable<Result> task) {
     return result;
 }
 
-awaitable<std::string> connect_once(balancer::address_list to, std::chrono::milliseconds timeout) {
+asio_awaitable<std::string> connect_once(balancer::address_list to, std::chrono::milliseconds timeout) {
     stream_type stream(co_await asio::this_coro::executor);
     const error_code failed = co_await connect(stream, to, timeout);
     co_return failed ? words_for(failed, timeout) : std::string();
@@ -141,7 +142,7 @@ awaitable<std::string> connect_once(balancer::address_list to, std::chrono::mill
 
 }  // namespace
 
-awaitable<reply> ask(question what) {
+asio_awaitable<reply> ask(question what) {
     reply out;
     stream_type stream(co_await asio::this_coro::executor);
     error_code failed = co_await connect(stream, what.to, what.timeout);

@@ -7,7 +7,7 @@
 #include <string>
 
 #include "balancer/endpoint.hpp"
-#include "proxy/awaitable.hpp"
+#include "proxy/asio_awaitable.hpp"
 
 namespace weir::proxy {
 
@@ -29,7 +29,7 @@ struct reply {
 };
 
 // Ends within `timeout` of its start, whatever the peer does.
-awaitable<reply> ask(question what);
+asio_awaitable<reply> ask(question what);
 
 // The same, for who has no loop.
 reply ask_and_wait(question what);

@@ -27,7 +27,7 @@ class event final : public http::wakeable {
         if (!set_) {
             if (!timer_) timer_.emplace(context_);
             timer_->expires_after(limit);
-            co_await timer_->async_wait(as_values);
+            co_await expiry_of(*timer_);
         }
         co_return std::exchange(set_, false);
     }

@@ -37,7 +37,7 @@ struct health_watch::checked {
         due = clock::now() + first_check_after(endpoint->id(), settings().interval);
         timer.cancel();
     }
-    awaitable<void> check();
+    asio_awaitable<void> check();
     void note(const std::string& fault);
 
     std::shared_ptr<const balancer::upstream> upstream;  // of the present configuration
@@ -51,7 +51,7 @@ struct health_watch::checked {
 };
 
 // Asks once and notes what comes of it. Throws bad_alloc.
-awaitable<void> health_watch::checked::check() {
+asio_awaitable<void> health_watch::checked::check() {
     const auto addresses = endpoint->addresses();
     if (!addresses || addresses->empty()) co_return;  // that is said and known without a check
     const auto asked_for = upstream;
@@ -148,7 +148,7 @@ void health_watch::stop() {
     tick_timer_.cancel();
 }
 
-awaitable<void> health_watch::run_checks(std::shared_ptr<checked> self) {
+asio_awaitable<void> health_watch::run_checks(std::shared_ptr<checked> self) {
     while (!self->stopped) {
         if (clock::now() < self->due) {
             self->timer.expires_at(self->due);

@@ -14,6 +14,7 @@
 
 #include "balancer/outlier.hpp"
 #include "balancer/upstream.hpp"
+#include "proxy/asio_awaitable.hpp"
 #include "proxy/changes.hpp"
 #include "proxy/snapshot.hpp"
 #include "proxy/task_group.hpp"
@@ -46,7 +47,7 @@ class health_watch {
 
     void watch_endpoint(const std::shared_ptr<const balancer::upstream>& upstream,
                         const std::shared_ptr<balancer::endpoint>& endpoint);
-    static awaitable<void> run_checks(std::shared_ptr<checked> self);
+    static asio_awaitable<void> run_checks(std::shared_ptr<checked> self);
     void schedule_tick();
     void tick();
     void eject(watched& one, balancer::clock::time_point now);

@@ -69,23 +69,16 @@ bool stream::is_quiet() {
     return n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
 }
 
-awaitable<wait_status> stream::wait(pending& p, std::chrono::milliseconds limit) {
-    if (p.cancelled || descriptor_ < 0) co_return wait_status::cancelled;
-    if (p.ready) co_return wait_status::ready;
-    deadlines_.arm(p, limit);
-    const begin_wait initiation{*this, p};
-    asio::use_awaitable_t<executor> token;
-    co_return co_await asio::async_initiate<asio::use_awaitable_t<executor>, void(wait_status)>(initiation, token);
+std::optional<wait_status> stream::known(const pending& p) const {
+    if (p.cancelled || descriptor_ < 0) return wait_status::cancelled;
+    if (p.ready) return wait_status::ready;
+    return std::nullopt;
 }
 
 void stream::start(pending& p, wait_handler handler) {
     p.handler = std::move(handler);
     ready_.wait_began();
-    if (p.cancelled || descriptor_ < 0) {
-        finish_later(p, wait_status::cancelled);
-    } else if (p.ready) {
-        finish_later(p, wait_status::ready);
-    }
+    if (const auto status = known(p)) finish_later(p, *status);
 }
 
 // The handler may destroy this stream.

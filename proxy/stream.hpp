@@ -8,6 +8,7 @@
 #include <boost/asio/post.hpp>
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <utility>
@@ -67,8 +68,10 @@ class stream final : readiness::watched {
     // Nothing to read and not closed by the peer: what an idle connection must be.
     bool is_quiet();
 
-    awaitable<wait_status> wait_readable(std::chrono::milliseconds limit) { return wait(reading_, limit); }
-    awaitable<wait_status> wait_writable(std::chrono::milliseconds limit) { return wait(writing_, limit); }
+    // To be awaited, once and at once; throws bad_alloc.
+    class wait;
+    wait wait_readable(std::chrono::milliseconds limit);
+    wait wait_writable(std::chrono::milliseconds limit);
     // Writable, or late when the peer has taken no byte of what the kernel holds for it for `limit`: a peer may be slow
     // without being stalled, and the kernel says writable only when much has gone.
     awaitable<wait_status> wait_taken(std::chrono::milliseconds limit);
@@ -110,15 +113,8 @@ class stream final : readiness::watched {
         void late() noexcept override;
         stream& stream_;
     };
-    struct begin_wait {
-        stream& self;
-        pending& which;
-        template <class Handler>
-        void operator()(Handler&& handler) const {
-            self.start(which, wait_handler(std::forward<Handler>(handler)));
-        }
-    };
-    awaitable<wait_status> wait(pending& p, std::chrono::milliseconds limit);
+    // What the wait came to, if it need not begin.
+    std::optional<wait_status> known(const pending& p) const;
     void start(pending& p, wait_handler handler);
     void finish(pending& p, wait_status status);  // at once
     void finish_later(pending& p, wait_status status);
@@ -135,5 +131,45 @@ class stream final : readiness::watched {
     bool ended_ = false;  // the peer has said its last byte: no further edge will come
     http::wakeable* on_end_ = nullptr;
 };
+
+class [[nodiscard]] stream::wait {
+  public:
+    wait(const wait&) = delete;
+    wait& operator=(const wait&) = delete;
+
+    bool await_ready() {
+        if (const auto status = on_.known(which_)) {
+            status_ = *status;
+            return true;
+        }
+        on_.deadlines_.arm(which_, limit_);
+        return false;
+    }
+    template <class Promise>
+    void await_suspend(std::coroutine_handle<Promise> by) {
+        on_.start(which_, wait_handler([this, go_on = continuation(by.promise())](wait_status status) mutable {
+                      status_ = status;
+                      go_on();
+                  }));
+        by.promise().wait_began();
+    }
+    wait_status await_resume() const { return status_; }
+
+  private:
+    friend stream;
+    wait(stream& on, pending& which, std::chrono::milliseconds limit) : on_(on), which_(which), limit_(limit) {}
+
+    stream& on_;
+    pending& which_;
+    const std::chrono::milliseconds limit_;
+    wait_status status_ = wait_status::cancelled;
+};
+
+inline stream::wait stream::wait_readable(std::chrono::milliseconds limit) {
+    return {*this, reading_, limit};
+}
+inline stream::wait stream::wait_writable(std::chrono::milliseconds limit) {
+    return {*this, writing_, limit};
+}
 
 }  // namespace weir::proxy

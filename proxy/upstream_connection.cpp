@@ -61,7 +61,7 @@ awaitable<cause> upstream_connection::connect_to(const boost::asio::generic::str
         // The queue of a unix socket is full (CherryPy's takes five), and nothing tells when it is not.
         if (given_up_ || steady::now() >= end) co_return cause::connection_timeout;
         asio::basic_waitable_timer<steady, asio::wait_traits<steady>, executor> pause(context_, full_queue_pause);
-        co_await pause.async_wait(as_values);
+        co_await expiry_of(pause);
     }
     if (family != AF_UNIX) {
         const int on = 1;

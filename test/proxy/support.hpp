@@ -7,8 +7,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/post.hpp>
 #include <catch2/catch.hpp>
 #include <chrono>
 #include <exception>
@@ -21,6 +21,7 @@
 #include "proxy/deadlines.hpp"
 #include "proxy/inbox.hpp"
 #include "proxy/stream.hpp"
+#include "proxy/task_group.hpp"
 
 // CHECK for an expression that awaits. Catch2's own has its expression twice, once in __builtin_constant_p, and g++ 12
 // awaits in both places: the first takes the wake that the second then waits for.
@@ -50,10 +51,7 @@ class event_loop {
     void spawn(Coroutine coroutine) {
         ++running_;
         const auto kept = std::make_shared<Coroutine>(std::move(coroutine));
-        boost::asio::co_spawn(context, (*kept)(), [this, kept](std::exception_ptr failure) {
-            if (failure && !failure_) failure_ = failure;
-            if (--running_ == 0 || failure) context.stop();
-        });
+        boost::asio::post(context, [this, kept] { tasks_.spawn(run_to_end(kept), [] {}); });
     }
     // Until everything that was spawned has ended. Throws what one of them throws; the test fails when they wait for
     // nothing.
@@ -84,6 +82,19 @@ class event_loop {
     std::size_t running() const { return running_; }
 
   private:
+    template <class Coroutine>
+    proxy::awaitable<void> run_to_end(std::shared_ptr<Coroutine> kept) {
+        bool failed = false;
+        try {
+            co_await (*kept)();
+        } catch (...) {
+            failed = true;
+            if (!failure_) failure_ = std::current_exception();
+        }
+        if (--running_ == 0 || failed) context.stop();
+    }
+
+    proxy::task_group tasks_{context};
     std::size_t running_ = 0;
     std::exception_ptr failure_;
 };
