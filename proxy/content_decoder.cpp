@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 namespace weir::proxy {
 
@@ -9,6 +10,15 @@ content_result content_decoder::read(std::span<char> into, read_buffer& buffer, 
     if (at_end()) return {0, content_status::end};
     return kind_ == http::body_kind::chunked ? read_chunked(into, buffer, from, received)
                                              : read_plain(into, buffer, from, received);
+}
+
+std::optional<std::string_view> content_decoder::take_whole(read_buffer& buffer) {
+    if (at_end()) return std::string_view();
+    const std::string_view unread = buffer.unread();
+    if (kind_ != http::body_kind::length || unread.size() < remaining_) return std::nullopt;
+    const std::string_view content = unread.substr(0, std::exchange(remaining_, 0));
+    buffer.consume(content.size());
+    return content;
 }
 
 content_result content_decoder::read_plain(std::span<char> into, read_buffer& buffer, stream& from,

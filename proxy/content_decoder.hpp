@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "proxy/http/chunked.hpp"
@@ -36,6 +37,9 @@ class content_decoder {
     // Content goes to `into` (not empty), from `buffer` first, then from `from`, never waiting. `received` counts what
     // came off the stream.
     content_result read(std::span<char> into, read_buffer& buffer, stream& from, std::uint64_t& received);
+    // All of the content, if all of it is in `buffer` as it is: consumed, it stays there until `buffer` is used again.
+    // Before the first read().
+    std::optional<std::string_view> take_whole(read_buffer& buffer);
 
   private:
     content_result read_plain(std::span<char> into, read_buffer& buffer, stream& from, std::uint64_t& received);

@@ -28,6 +28,10 @@ void keep_not_modified_fields(std::string& lines) {
     }
 }
 
+bool has_content(const http::request_head& request) {
+    return request.body == http::body_kind::length ? request.content_length > 0 : request.body != http::body_kind::none;
+}
+
 }  // namespace
 
 cache_metric metric_of(cache::outcome what, bool caches) {
@@ -51,17 +55,18 @@ cache_metric metric_of(cache::outcome what, bool caches) {
 exchange::exchange(worker& on, inputs in)
     : worker_(on),
       in_(std::move(in)),
+      memory_(on.take_exchange_memory()),
+      out_(memory_->out),
       push_ended_(on.context(), on.inbox()),
       more_to_push_(on.context(), on.inbox()),
       admission_(on, in_.route),
+      response_(memory_->response),
       room_(on.context(), on.inbox()),
       pull_ended_(on.context(), on.inbox()),
       more_(on.context(), on.inbox()) {
     facts_.idempotent = idempotent();
     if (in_.config->tier)
         tier_budget_ = std::max(in_.config->tier->settings().timeout - in_.waited, std::chrono::milliseconds(0));
-    out_.reserve(1024);
-    response_.fields.reserve(24);
     report_.cache = metric_of(in_.found.what, in_.route.caches);
     report_.cache_detail = in_.found.detail.empty() ? cache::text(in_.found.why) : in_.found.detail;
 }
@@ -92,11 +97,16 @@ awaitable<void> exchange::run_phases() {
         co_return;
     }
     count_use();
-    cause why = co_await receive_request_content();
+    cause why = cause::none;
+    if (has_content(in_.request)) {
+        why = co_await receive_request_content();
+    } else {
+        in_.client.watch_departure(this);
+    }
     const bool only_if_cached = in_.found.asks_tier && cache::only_if_cached(in_.request.fields);
     if (only_if_cached) in_.found.may_collapse = false;  // it leads nobody to an endpoint
     if (why == cause::none && in_.found.may_collapse && co_await follow()) co_return;
-    if (why == cause::none && co_await answer_from_tier()) co_return;
+    if (why == cause::none && in_.config->tier && co_await answer_from_tier()) co_return;
     if (why == cause::none && only_if_cached) why = cause::only_if_cached;
     if (why == cause::none) why = co_await fetch();
     if (why == cause::none && needs_another_fetch()) {
@@ -131,6 +141,7 @@ awaitable<void> exchange::end_fetch() {
     }
     while (pull_running_) co_await pull_ended_.wait(long_wait);
     finish_fetch(false);
+    whole_.reset();
     if (response_bytes_) worker_.give_back_buffer(std::move(response_bytes_));
 }
 
@@ -145,11 +156,6 @@ bool exchange::fails_softly(cause why) const {
 // room would wait for ever, so the rest is streamed behind what is here.
 awaitable<cause> exchange::receive_request_content() {
     const http::request_head& request = in_.request;
-    if (request.body == http::body_kind::none ||
-        (request.body == http::body_kind::length && request.content_length == 0)) {
-        in_.client.watch_departure(this);
-        co_return cause::none;
-    }
     const auto memory = in_.route.settings->buffering.request_bytes;
     const conf::client_settings& client = in_.config->settings.client;
     http::growing_content::options options{.keep = http::retention::replay,
@@ -200,7 +206,7 @@ awaitable<cause> exchange::receive_request_content() {
 // The client has left: what only it wanted ends now. A response that will be stored, or that others wait for, goes on.
 void exchange::depart() noexcept {
     departed_ = true;
-    departed_at_ = steady::now();
+    departed_at_ = coarse_now();
     unwanted_ = !(fill_ && fill_->goes_on_without_client());
     if (unwanted_) {
         admission_.give_up();
@@ -228,9 +234,9 @@ awaitable<void> exchange::relay() {
     if (report_.why == cause::none) count_saved_time();
 }
 
-// The fields of response_ were used for the last time.
-void exchange::release_head() {
-    head_relayed_ = true;
+// The fields of response_, and the content behind them if it was whole, were used for the last time.
+void exchange::release_response() {
+    relayed_ = true;
     if (fetch_finished_ && response_bytes_) worker_.give_back_buffer(std::move(response_bytes_));
 }
 
@@ -256,12 +262,18 @@ awaitable<void> exchange::relay_unstored() {
                          .has_content = has_content};
     if (response_.has_content_length && status != 304) start.length = response_.content_length;
     // All of it is here: even what came without a length has one now.
-    if (has_content && content_->state() == http::content_state::complete) start.length = content_->size();
+    if (has_content && !whole_ && content_->state() == http::content_state::complete) start.length = content_->size();
     in_.client.begin_response(start);
     report_.status = status;
-    release_head();
-    http::content_reader reader(content_);
-    report_.why = not_modified ? co_await in_.client.send({}, true) : co_await relay_content(reader, {});
+    if (whole_ || not_modified) {
+        const std::string_view content = not_modified ? std::string_view() : *whole_;
+        report_.why = co_await in_.client.send(std::span(&content, 1), true);
+        release_response();
+    } else {
+        release_response();
+        http::content_reader reader(content_);
+        report_.why = co_await relay_content(reader, {});
+    }
     if (report_.why != cause::none) in_.client.abort();
 }
 
@@ -362,15 +374,16 @@ void exchange::run_beside(bool& running, awaitable<void> (exchange::*task)()) {
 // all else is broken off.
 awaitable<void> exchange::settle() {
     if (pull_running_ && !storable_ && !(fill_ && fill_->followed())) connection_->stream().close();
-    if (!departed_) departed_at_ = steady::now();
+    if (!departed_) departed_at_ = coarse_now();
     departed_ = true;
     while (pull_running_) co_await pull_ended_.wait(long_wait);
-    co_await end_push();
+    if (push_running_) co_await end_push();
     in_.client.watch_departure(nullptr);
     finish_fetch(false);
     leave_fill();
     if (connection_) response_bytes_ = connection_->end();
     if (response_bytes_) worker_.give_back_buffer(std::move(response_bytes_));
+    worker_.give_back(std::move(memory_));
 }
 
 // For a client that does not have that of this endpoint already.

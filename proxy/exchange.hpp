@@ -34,6 +34,7 @@
 #include "proxy/forward.hpp"
 #include "proxy/http/growing_content.hpp"
 #include "proxy/metrics.hpp"
+#include "proxy/recycled_memory.hpp"
 #include "proxy/snapshot.hpp"
 #include "proxy/stored_answer.hpp"
 #include "proxy/upstream_connection.hpp"
@@ -96,6 +97,18 @@ struct exchange_report {
     bool tunnelled = false;
 };
 
+// What an exchange writes heads into and reads them into: borrowed from its worker, so that it keeps its capacity.
+struct exchange_memory {
+    std::string out;  // the head that is being sent, to the endpoint and then to the client
+    http::response_head response;
+
+    // For a free_list.
+    bool clear_for_reuse() {
+        response.clear();
+        return out.capacity() <= 64 * 1024;
+    }
+};
+
 class exchange final : http::wakeable {
   public:
     struct inputs {
@@ -112,6 +125,8 @@ class exchange final : http::wakeable {
         std::chrono::milliseconds waited{0};  // for memcached so far
     };
     exchange(worker& on, inputs in);
+    static void* operator new(std::size_t bytes) { return recycled_memory::take(bytes); }
+    static void operator delete(void* memory, std::size_t bytes) noexcept { recycled_memory::give_back(memory, bytes); }
 
     awaitable<void> run();
     const exchange_report& report() const { return report_; }
@@ -132,7 +147,7 @@ class exchange final : http::wakeable {
     awaitable<cause> fetch();
     awaitable<void> relay();
     awaitable<void> relay_unstored();
-    void release_head();
+    void release_response();
     awaitable<cause> relay_content(http::content_reader& reader, content_window window);
     awaitable<void> tunnel();
     awaitable<void> refuse(cause why);
@@ -192,7 +207,8 @@ class exchange final : http::wakeable {
 
     // Attempts and the response: exchange_fetch.cpp.
     awaitable<cause> attempt(bool new_connection);
-    awaitable<cause> open_connection(bool new_connection);
+    bool take_idle_connection();
+    awaitable<cause> open_connection();
     awaitable<cause> receive_response_head();
     awaitable<cause> receive_first_content();
     cause cut_cause() const;
@@ -225,6 +241,8 @@ class exchange final : http::wakeable {
 
     worker& worker_;
     inputs in_;
+    std::unique_ptr<exchange_memory> memory_;  // until run() ends
+    std::string& out_;                         // in memory_
     exchange_report report_;
     bool departed_ = false;  // the client left
     bool unwanted_ = false;  // and nobody else waits for the response
@@ -254,16 +272,16 @@ class exchange final : http::wakeable {
     std::vector<std::uint32_t> tried_;
     bool second_round_ = false;  // every endpoint was tried, and one of them only took too long to connect
     std::unique_ptr<upstream_connection> connection_;
-    std::string out_;  // the head that is being sent, to the endpoint and then to the client
     wall_time request_time_;
     wall_time response_time_;
     steady::time_point asked_;
 
     // The response.
-    http::response_head response_;
+    http::response_head& response_;                // in memory_
     std::unique_ptr<read_buffer> response_bytes_;  // what response_ refers to, once its connection serves others
-    bool head_relayed_ = false;                    // nothing needs the fields of response_ any more but the store
-    std::shared_ptr<http::growing_content> content_;
+    bool relayed_ = false;                         // nothing needs the fields of response_ any more but the store
+    std::optional<std::string_view> whole_;        // all of its content, where it came with the head and is not stored
+    std::shared_ptr<http::growing_content> content_;  // where it is not whole_
     cache::storability storable_{.reason = cache::not_stored::route_off};
     bool keeps_ = false;                                       // what is storable is stored, not only shared
     std::shared_ptr<const cache::stored_response> arriving_;   // the head, without content, of what is storable

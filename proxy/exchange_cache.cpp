@@ -379,7 +379,7 @@ awaitable<bool> exchange::answer_arriving(fill::view from, bool collapsed) {
                    .detail = collapsed || keeps_ ? std::string_view() : std::string_view("min-uses")},
                   a.fields);
     begin_answer(a);
-    if (!collapsed) release_head();
+    if (!collapsed) release_response();
     report_.why = co_await relay_content(reader, a.window);
     if (report_.why != cause::none) in_.client.abort();
     co_return true;

@@ -130,38 +130,44 @@ balancer::next_step exchange::judge_failure(cause why) {
 awaitable<cause> exchange::attempt(bool new_connection) {
     fetch_finished_ = request_sent_ = false;
     push_failure_ = cause::none;
+    whole_.reset();
     content_.reset();
     paused_ = {};
     asked_ = steady::now();
     report_.endpoint->requests.fetch_add(1, std::memory_order_relaxed);
-    cause why = co_await open_connection(new_connection);
+    if (connection_ && connection_->has_buffer()) worker_.give_back_buffer(connection_->end());
+    connection_.reset();
+    if (unwanted_) co_return cause::client_left;
+    cause why = cause::none;
+    if (new_connection || !take_idle_connection()) why = co_await open_connection();
     if (why == cause::none) why = co_await send_request();
     if (why == cause::none || why == cause::send_failed) {
         // An endpoint that takes no more of the request may have answered already.
         const cause received = co_await receive_response_head();
         why = received == cause::closed_early && why == cause::send_failed ? why : received;
     }
-    if (why == cause::none && response_.status != 101) why = co_await receive_first_content();
-    co_return why;
+    if (why != cause::none || response_.status == 101) co_return why;
+    plan_response_content();
+    if (!whole_) co_return co_await receive_first_content();
+    finish_fetch(true);
+    co_return cause::none;
 }
 
-awaitable<cause> exchange::open_connection(bool new_connection) {
-    const std::shared_ptr<balancer::endpoint>& to = report_.endpoint;
+bool exchange::take_idle_connection() {
     const auto& keepalive = in_.route.upstream->settings.keepalive;
-    if (connection_ && connection_->has_buffer()) worker_.give_back_buffer(connection_->end());
-    connection_.reset();
-    if (unwanted_) co_return cause::client_left;
-    if (keepalive && !new_connection) {
-        connection_ = worker_.pool().take(*to, *keepalive, !idempotent(), coarse_now());
-    }
-    if (connection_) {
-        worker_.metrics().upstream_connections_reused.add();
-    } else {
-        connection_ = std::make_unique<upstream_connection>(worker_.context(), worker_.deadlines(), to);
-        connection_->begin(nullptr);
-        if (const cause why = co_await connection_->connect(timeouts().connect); why != cause::none) co_return why;
-        worker_.metrics().upstream_connections_opened.add();
-    }
+    if (!keepalive) return false;
+    connection_ = worker_.pool().take(*report_.endpoint, *keepalive, !idempotent(), coarse_now());
+    if (!connection_) return false;
+    connection_->begin(worker_.take_buffer());
+    worker_.metrics().upstream_connections_reused.add();
+    return true;
+}
+
+awaitable<cause> exchange::open_connection() {
+    connection_ = std::make_unique<upstream_connection>(worker_.context(), worker_.deadlines(), report_.endpoint);
+    connection_->begin(nullptr);
+    if (const cause why = co_await connection_->connect(timeouts().connect); why != cause::none) co_return why;
+    worker_.metrics().upstream_connections_opened.add();
     connection_->begin(worker_.take_buffer());
     co_return unwanted_ ? cause::client_left : cause::none;
 }
@@ -171,11 +177,11 @@ awaitable<cause> exchange::receive_response_head() {
         const cause why = co_await connection_->receive_head(in_.request.method, response_, timeouts().first_byte);
         // The time for the first byte runs from the request's last: once more in full when that came while it ran.
         if (why == cause::first_byte_timeout && !unwanted_ &&
-            (push_running_ || steady::now() - push_end_ < timeouts().first_byte))
+            (push_running_ || coarse_now() - push_end_ < timeouts().first_byte))
             continue;
         if (push_failure_ != cause::none && push_failure_ != cause::send_failed) co_return push_failure_;
         if (why != cause::none) co_return why;
-        response_time_ = wall_now();
+        response_time_ = coarse_wall_now();
         if (response_.status == 101) {
             const bool agreed = http::iequals(response_.fields.value(http::field_id::upgrade), "websocket");
             co_return in_.request.upgrade_websocket&& agreed ? cause::none : cause::bad_response;
@@ -213,18 +219,20 @@ void exchange::plan_response_content() {
     const bool asked_for = asks_to_be_streamed(response_);
     plan_storing(asked_for);
     response_streams_ = asked_for || !route.buffering.response_bytes;
+    connection_->expect_content(response_);
+    // What is for this client alone and here already goes on from where it lies.
+    if (!storable_) whole_ = connection_->take_whole_content();
+    if (whole_) return;
     http::growing_content::options options{.keep = storable_ ? http::retention::store : http::retention::until_read,
                                            .window_bytes = response_streams_ ? 1 : *route.buffering.response_bytes,
                                            .expected_bytes = std::nullopt,
                                            .spool = response_streams_ ? nullptr : worker_.spool()};
     if (response_.body == http::body_kind::length) options.expected_bytes = response_.content_length;
     content_ = std::make_shared<http::growing_content>(worker_.budget(), options);
-    connection_->expect_content(response_);
 }
 
 // What is here already; a small response whole, because until then it may still be asked for again.
 awaitable<cause> exchange::receive_first_content() {
-    plan_response_content();
     const bool repeatable = facts_.idempotent && !content_lost_ && !response_streams_;
     const bool whole = response_.body == http::body_kind::length && response_.content_length <= held_response_bytes;
     const bool chunked = response_.body == http::body_kind::chunked;
@@ -342,7 +350,7 @@ awaitable<void> exchange::pull_content() {
         }
         // Nobody but the store wants it: not for ever.
         const bool nobody_reads = departed_ && content_->abandoned();
-        if (nobody_reads && steady::now() - departed_at_ > timeouts().read) co_return;
+        if (nobody_reads && coarse_now() - departed_at_ > timeouts().read) co_return;
         const wait_status waited = co_await wait_for_endpoint(timeouts().read);
         if (waited == wait_status::late) blame_for_cut();
         if (waited != wait_status::ready) co_return;
@@ -359,7 +367,7 @@ awaitable<wait_status> exchange::wait_for_endpoint(std::chrono::milliseconds lim
     for (;;) {
         const wait_status waited = co_await connection_->stream().wait_readable(limit);
         if (waited != wait_status::late) co_return waited;
-        if (!push_running_ && steady::now() - push_end_ >= limit) co_return waited;
+        if (!push_running_ && coarse_now() - push_end_ >= limit) co_return waited;
     }
 }
 
@@ -384,7 +392,7 @@ void exchange::finish_fetch(bool whole, bool keep_slot) {
             // response_ refers to the buffer, which therefore stays here as long as that is needed.
             response_bytes_ = connection_->end();
             worker_.pool().give_back(std::move(connection_), *keepalive, coarse_now());
-            if (head_relayed_) worker_.give_back_buffer(std::move(response_bytes_));
+            if (relayed_) worker_.give_back_buffer(std::move(response_bytes_));
         } else {
             connection_->stream().close();
         }

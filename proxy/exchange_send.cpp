@@ -50,7 +50,7 @@ awaitable<cause> exchange::send_request() {
     }
     sent_as_ = out.body;
     compose_request(out, *report_.endpoint, out_);
-    request_time_ = std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now());
+    request_time_ = coarse_wall_now();
 
     std::array<std::string_view, buffers_at_once> buffers;
     buffers[0] = out_;
@@ -68,7 +68,7 @@ awaitable<cause> exchange::send_request() {
     const cause why = co_await connection_->send(std::span(buffers).first(used), timeouts().write);
     if (why != cause::none) co_return why;
     if (request_reader_) request_reader_->consume(got.bytes);
-    push_end_ = steady::now();
+    push_end_ = coarse_now();
     if (got.bytes == request_kept_bytes_ && !request_streams_) {
         request_sent_ = true;
         request_reader_.reset();
@@ -84,7 +84,7 @@ awaitable<void> exchange::push_request() {
         push_failure_ = outcome;
         request_sent_ = outcome == cause::none;
         push_running_ = false;
-        push_end_ = steady::now();
+        push_end_ = coarse_now();
         // The endpoint would wait for the rest: it must see that there is none.
         if (!request_sent_ && push_failure_ != cause::send_failed && connection_) connection_->stream().close();
         push_ended_.wake();

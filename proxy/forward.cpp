@@ -204,7 +204,7 @@ void compose_request(const outgoing_request& from, const balancer::endpoint& to,
         if (field.id == http::field_id::max_forwards && hops) {
             http::append_field(field.name, *hops - 1, out);
         } else {
-            http::append_field(field.name, field.value, out);
+            http::append_field(field, out);
         }
     }
     append_rules(from.route.request_headers, out);
@@ -231,7 +231,7 @@ void append_response_fields(const http::response_head& response, const conf::rou
         if (http::is_hop_by_hop(field) || connection.names(field) || has_rule_for(route.response_headers, field.name))
             continue;
         has_date = has_date || field.id == http::field_id::date;
-        http::append_field(field.name, field.value, out);
+        http::append_field(field, out);
     }
     // RFC 9110 section 6.6.1: a recipient with a clock adds the time of receipt.
     if (!has_date) http::append_date(std::chrono::floor<std::chrono::seconds>(now), out);
@@ -241,7 +241,7 @@ void append_response_fields(const http::response_head& response, const conf::rou
 void append_interim_fields(const http::response_head& response, std::string& out) {
     const http::connection_options connection(response.fields);
     for (const http::field_view field : response.fields) {
-        if (!http::is_hop_by_hop(field) && !connection.names(field)) http::append_field(field.name, field.value, out);
+        if (!http::is_hop_by_hop(field) && !connection.names(field)) http::append_field(field, out);
     }
 }
 

@@ -109,7 +109,7 @@ awaitable<cause> upstream_connection::send(std::span<std::string_view> buffers, 
 awaitable<cause> upstream_connection::receive_head(http::verb request_method, http::response_head& head,
                                                    std::chrono::milliseconds limit) {
     buffer_->release_kept();
-    const steady::time_point end = steady::now() + limit;
+    const steady::time_point end = coarse_now() + limit;
     std::uint32_t from = 0;
     for (;;) {
         if (!buffer_->unread().empty()) {
@@ -127,8 +127,7 @@ awaitable<cause> upstream_connection::receive_head(http::verb request_method, ht
             from = found.size;
             if (buffer_->room().empty()) buffer_->compact(buffer_->capacity() * 2);
         }
-        const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - steady::now());
-        if (left.count() <= 0) co_return cause::first_byte_timeout;
+        if (coarse_now() >= end) co_return cause::first_byte_timeout;
         // The limit itself while it lasts, so that the deadline lists stay few.
         const wait_status waited = co_await stream_.wait_readable(limit);
         if (waited == wait_status::late) co_return cause::first_byte_timeout;

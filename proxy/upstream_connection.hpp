@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -48,6 +49,8 @@ class upstream_connection {
     // After a final head: its content.
     void expect_content(const http::response_head& head);
     content_result read_content(std::span<char> into);
+    // All of it, if it came with the head; it stays in the buffer.
+    std::optional<std::string_view> take_whole_content() { return content_.take_whole(*buffer_); }
     bool content_at_end() const { return content_.at_end(); }
 
     // True when it may go back to the pool. `request_sent`: whole.

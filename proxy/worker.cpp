@@ -3,6 +3,8 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
 
@@ -158,11 +160,19 @@ balancer::choice worker::choose(const balancer::upstream& upstream, std::span<co
 }
 
 void worker::write_request_id(std::string& out) {
-    constexpr std::string_view digits = "0123456789abcdef";
-    for (int half = 0; half < 2; ++half) {
-        std::uint64_t bits = random_();
-        for (int i = 0; i < 16; ++i, bits >>= 4) out += digits[bits & 15];
+    static constexpr auto digits = [] {
+        std::array<std::array<char, 2>, 256> pairs{};
+        constexpr std::string_view hex = "0123456789abcdef";
+        for (std::size_t byte = 0; byte < pairs.size(); ++byte) pairs[byte] = {hex[byte / 16], hex[byte % 16]};
+        return pairs;
+    }();
+    std::array<char, 32> text;
+    std::uint64_t bits = 0;
+    for (std::size_t byte = 0; byte < 16; ++byte, bits >>= 8) {
+        if (byte % 8 == 0) bits = random_();
+        std::copy_n(digits[bits & 255].data(), 2, text.data() + 2 * byte);
     }
+    out.append(text.data(), text.size());
 }
 
 void worker::sweep() {

@@ -83,6 +83,8 @@ class worker {
     void give_back(std::unique_ptr<request_context> c) { contexts_.give_back(std::move(c)); }
     std::unique_ptr<read_buffer> take_buffer() { return buffers_.take(); }
     void give_back_buffer(std::unique_ptr<read_buffer> b) { buffers_.give_back(std::move(b)); }
+    std::unique_ptr<exchange_memory> take_exchange_memory() { return exchange_memories_.take(); }
+    void give_back(std::unique_ptr<exchange_memory> m) { exchange_memories_.give_back(std::move(m)); }
 
     // The endpoint for the next attempt, with a slot of it.
     balancer::choice choose(const balancer::upstream& upstream, std::span<const std::uint32_t> tried,
@@ -111,6 +113,7 @@ class worker {
     task_group tasks_;
     free_list<request_context> contexts_;
     free_list<read_buffer> buffers_;
+    free_list<exchange_memory> exchange_memories_;
     connection_pool pool_;
     std::vector<balancer::selector> selectors_;  // by upstream id
     std::shared_ptr<const snapshot> current_;

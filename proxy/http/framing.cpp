@@ -2,6 +2,7 @@
 
 #include "proxy/http/date.hpp"
 
+#include <algorithm>
 #include <charconv>
 
 namespace weir::http {
@@ -143,10 +144,24 @@ void append_status_line(unsigned status, std::string_view reason, std::string& o
 }
 
 void append_field(std::string_view name, std::string_view value, std::string& out) {
-    out += name;
-    out += ": ";
-    out += value;
-    out += "\r\n";
+    const std::size_t start = out.size();
+    out.resize(start + name.size() + value.size() + 4);
+    char* at = std::copy(name.begin(), name.end(), out.data() + start);
+    *at++ = ':';
+    *at++ = ' ';
+    at = std::copy(value.begin(), value.end(), at);
+    *at++ = '\r';
+    *at = '\n';
+}
+
+void append_field(const field_view& field, std::string& out) {
+    const char* const line = field.name.data();
+    const char* const value = line + field.name.size() + 2;
+    const char* const end = value + field.value.size();
+    const bool as_ours =
+        field.value.data() == value && value[-2] == ':' && value[-1] == ' ' && end[0] == '\r' && end[1] == '\n';
+    if (!as_ours) return append_field(field.name, field.value, out);
+    out.append(line, static_cast<std::size_t>(end + 2 - line));
 }
 
 void append_field(std::string_view name, std::uint64_t value, std::string& out) {

@@ -16,6 +16,8 @@ std::string_view reason_phrase(unsigned status);
 
 void append_status_line(unsigned status, std::string_view reason, std::string& out);
 void append_field(std::string_view name, std::string_view value, std::string& out);
+// One of a head that was read: in one piece where it is written as we would.
+void append_field(const field_view& field, std::string& out);
 void append_field(std::string_view name, std::uint64_t value, std::string& out);
 
 // Date: `now`.

@@ -208,6 +208,42 @@ TEST_CASE("chunks that are not RFC 9112's are malformed", "[proxy][content_decod
     }
 }
 
+TEST_CASE("content that is all there is taken where it lies", "[proxy][content_decoder]") {
+    read_buffer buffer;
+    const std::string_view wire = "content and more";
+    std::copy(wire.begin(), wire.end(), buffer.room().begin());
+    buffer.read(wire.size());
+    const char* const start = buffer.unread().data();
+
+    SECTION("with a length, and no byte behind it") {
+        content_decoder decoder(body_kind::length, 7);
+        const auto whole = decoder.take_whole(buffer);
+        REQUIRE(whole);
+        CHECK(*whole == "content");
+        CHECK(static_cast<const void*>(whole->data()) == start);
+        CHECK(decoder.at_end());
+        CHECK(buffer.unread() == " and more");
+    }
+    SECTION("all that was read") {
+        content_decoder decoder(body_kind::length, wire.size());
+        CHECK(decoder.take_whole(buffer) == wire);
+        CHECK(buffer.unread().empty());
+    }
+    SECTION("none, where there is none") {
+        const auto kind = GENERATE(body_kind::none, body_kind::length);
+        content_decoder decoder(kind, 0);
+        CHECK(decoder.take_whole(buffer) == "");
+        CHECK(buffer.unread() == wire);
+    }
+    SECTION("not a part of it, nor what has to be decoded or ends with the connection") {
+        const auto kind = GENERATE(body_kind::length, body_kind::chunked, body_kind::until_close);
+        content_decoder decoder(kind, kind == body_kind::length ? wire.size() + 1 : 0);
+        CHECK_FALSE(decoder.take_whole(buffer));
+        CHECK_FALSE(decoder.at_end());
+        CHECK(buffer.unread() == wire);
+    }
+}
+
 TEST_CASE("what is received is counted off the stream, framing included", "[proxy][content_decoder]") {
     for (const message& m : messages) {
         for (feeding how : feedings(m.wire.size())) {
