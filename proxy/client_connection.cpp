@@ -367,7 +367,7 @@ void client_connection::after_response() {
     if (!response_ended_ || !stream_.is_open()) return end();
     if (keep_alive_ && content_.at_end()) {
         context_->buffer.release_kept();
-        began_ = steady::now();
+        if (!context_->buffer.unread().empty()) began_ = steady::now();
         received_ = 0;
         return process();
     }
