@@ -9,6 +9,7 @@
 #include "cache/key.hpp"
 #include "cache/storability.hpp"
 #include "proxy/access_line.hpp"
+#include "proxy/finally.hpp"
 #include "proxy/hit.hpp"
 #include "proxy/http/framing.hpp"
 #include "proxy/http/target.hpp"
@@ -25,6 +26,8 @@ namespace {
 
 // Pipelined requests that are answered before other connections get their turn.
 constexpr unsigned requests_at_once = 32;
+// A response that ends at once goes on with the next request within the call that began it.
+constexpr unsigned most_nested_loops = 4;
 // Room for content and pipelined requests behind a head.
 constexpr std::uint32_t room_behind_head = 8 * 1024;
 // How long a connection that is to close goes on reading, so that the client sees the response before a reset.
@@ -118,7 +121,11 @@ void client_connection::on_readable(boost::system::error_code error) {
 }
 
 void client_connection::process() {
-    for (unsigned n = 0; n < requests_at_once; ++n) {
+    // Not a member: this connection may end within.
+    unsigned& nested = worker_.nested_loops();
+    const finally leave([&nested] { --nested; });
+    const unsigned turns = ++nested <= most_nested_loops ? requests_at_once : 0;
+    for (unsigned n = 0; n < turns; ++n) {
         switch (next_request()) {
             case step::read_more:
                 return wait();

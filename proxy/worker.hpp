@@ -81,6 +81,8 @@ class worker {
 
     std::unique_ptr<request_context> take_request_context() { return contexts_.take(); }
     void give_back(std::unique_ptr<request_context> c) { contexts_.give_back(std::move(c)); }
+    // How many connections' loops are under way on the stack, one within the other.
+    unsigned& nested_loops() { return nested_loops_; }
     std::unique_ptr<read_buffer> take_buffer() { return buffers_.take(); }
     void give_back_buffer(std::unique_ptr<read_buffer> b) { buffers_.give_back(std::move(b)); }
     std::unique_ptr<exchange_memory> take_exchange_memory() { return exchange_memories_.take(); }
@@ -111,6 +113,7 @@ class worker {
     proxy::inbox inbox_;
     proxy::deadlines deadlines_;
     task_group tasks_;
+    unsigned nested_loops_ = 0;
     free_list<request_context> contexts_;
     free_list<read_buffer> buffers_;
     free_list<exchange_memory> exchange_memories_;
