@@ -206,7 +206,7 @@ lookup_result cache::lookup(const http::request_head& request, std::string_view 
     return result;
 }
 
-lookup_result cache::judge(std::shared_ptr<const stored_response> response, const http::request_head& request,
+lookup_result cache::judge(response_ptr response, const http::request_head& request,
                            const conf::route_cache_settings& rules, const lookup_result& found, time_point now) const {
     lookup_result result = found;
     result.what = outcome::miss;
@@ -229,7 +229,7 @@ bool cache::may_answer(const stored_response& response, const http::request_head
     return honours ? satisfies(request_control(request.fields), response, age) : is_fresh(response, age);
 }
 
-void cache::store(std::shared_ptr<const stored_response> response) {
+void cache::store(response_ptr response) {
     if (is_fresh(*response, response->corrected_initial_age)) keys_.forget_uncacheable(response->key);
     store_.put(std::move(response));
 }

@@ -39,10 +39,10 @@ std::string_view text(forwarded reason);
 struct lookup_result {
     outcome what = outcome::pass;
     forwarded why = forwarded::none;
-    std::string_view detail{};                          // more of the reason, a word; static
-    std::shared_ptr<const stored_response> response{};  // of fresh, stale_usable, stale and page
+    std::string_view detail{};  // more of the reason, a word; static
+    response_ptr response{};    // of fresh, stale_usable, stale and page
     // Of a miss: one of the same key that the request does not select, where there is one.
-    std::shared_ptr<const stored_response> sibling{};
+    response_ptr sibling{};
     std::chrono::seconds age{0};    // of `response`: its current age
     std::chrono::seconds ttl{0};    // what is left of its freshness; negative when stale
     bool refreshes = false;         // of stale_usable: the caller is the one that refreshes it
@@ -67,7 +67,7 @@ class cache {
 
     // What a response that memory did not have, of memcached, is to the request of `found`, which selects it; a miss
     // where it was purged, or the request is personal and the response is not public. As for lookup().
-    lookup_result judge(std::shared_ptr<const stored_response> response, const http::request_head& request,
+    lookup_result judge(response_ptr response, const http::request_head& request,
                         const conf::route_cache_settings& rules, const lookup_result& found, time_point now) const;
 
     // Whether a response that another request has just brought may be used for this one, which selects it: not purged
@@ -76,7 +76,7 @@ class cache {
                     const conf::route_cache_settings& rules, bool personal, time_point now) const;
 
     // Any thread. Unless it was purged since its fill began.
-    void store(std::shared_ptr<const stored_response> response);
+    void store(response_ptr response);
     // Every variant under `key`, at once: a newer response is there which is not stored.
     void drop(std::string_view key);
     // The request for it was not answered, or with an error: until it has waited a little (1 s, and twice as long each

@@ -37,7 +37,7 @@ constexpr flag_directive flag_directives[] = {
 
 struct number_directive {
     std::string_view name;
-    std::optional<seconds> cache_control::*number;
+    optional_seconds cache_control::*number;
     seconds when_unreadable;
     bool may_stand_alone = false;  // without an argument it means the largest number
 };
@@ -133,7 +133,7 @@ void take_flag(const flag_directive& directive, std::optional<std::string_view> 
 }
 
 void take_number(const number_directive& directive, std::optional<std::string_view> argument, cache_control& control) {
-    std::optional<seconds>& slot = control.*directive.number;
+    optional_seconds& slot = control.*directive.number;
     std::optional<seconds> number;
     if (argument) {
         number = parse_delta_seconds(unquote(*argument));
@@ -216,7 +216,7 @@ std::optional<seconds> parse_delta_seconds(std::string_view text) {
     return std::min(seconds{value}, largest_delta);
 }
 
-bool cache_control::names(std::string_view field) const {
+bool withheld_fields::names(std::string_view field) const {
     const auto is_same = [field](const std::string& name) { return http::iequals(name, field); };
     return std::any_of(private_fields.begin(), private_fields.end(), is_same) ||
            std::any_of(no_cache_fields.begin(), no_cache_fields.end(), is_same);

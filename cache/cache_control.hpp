@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "cache/compact_optional.hpp"
 #include "proxy/http/head.hpp"
 
 namespace weir::cache {
@@ -14,10 +15,8 @@ namespace weir::cache {
 // The largest lifetime there is (RFC 9111 section 1.2.2): larger numbers count as this.
 inline constexpr std::chrono::seconds largest_delta{2147483648};
 
-// A directive of Cache-Control that is given twice with different arguments, or with an argument that cannot be read,
-// is taken the safe way (section 4.2.1): a lifetime becomes zero, min-fresh the largest. A semicolon ends a directive
-// like a comma does, since "private; max-age=60" is seen and must not be taken for something unknown.
-struct cache_control {
+// The directives that say something in a response, field names aside.
+struct response_directives {
     bool no_store = false;
     bool no_cache = false;    // without field names
     bool is_private = false;  // likewise
@@ -28,20 +27,33 @@ struct cache_control {
     bool no_transform = false;
     bool only_if_cached = false;
     bool immutable = false;
-    std::optional<std::chrono::seconds> max_age;
-    std::optional<std::chrono::seconds> s_maxage;
-    std::optional<std::chrono::seconds> min_fresh;
-    std::optional<std::chrono::seconds> max_stale;               // without an argument: the largest
-    std::optional<std::chrono::seconds> stale_while_revalidate;  // RFC 5861
-    std::optional<std::chrono::seconds> stale_if_error;
-    // What private and no-cache are about where they have field names (sections 5.2.2.4 and 5.2.2.7), in lower case:
-    // leaving such a field out of what is stored satisfies either. Only response_control fills them.
+    bool targeted = false;  // from a field meant for caches like this one: then Expires does not count either
+    optional_seconds max_age;
+    optional_seconds s_maxage;
+    optional_seconds stale_while_revalidate;  // RFC 5861
+    optional_seconds stale_if_error;
+
+    bool operator==(const response_directives&) const = default;
+};
+
+// What private and no-cache are about where they have field names (sections 5.2.2.4 and 5.2.2.7), in lower case:
+// leaving such a field out of what is stored satisfies either.
+struct withheld_fields {
     std::vector<std::string> private_fields;
     std::vector<std::string> no_cache_fields;
-    bool targeted = false;  // from a field meant for caches like this one: then Expires does not count either
 
-    // One of private_fields or no_cache_fields.
+    // One of either.
     bool names(std::string_view field) const;
+    bool operator==(const withheld_fields&) const = default;
+};
+
+// A directive of Cache-Control that is given twice with different arguments, or with an argument that cannot be read,
+// is taken the safe way (section 4.2.1): a lifetime becomes zero, min-fresh the largest. A semicolon ends a directive
+// like a comma does, since "private; max-age=60" is seen and must not be taken for something unknown.
+struct cache_control : response_directives, withheld_fields {  // fields are withheld by response_control alone
+    optional_seconds min_fresh;
+    optional_seconds max_stale;  // without an argument: the largest
+
     bool operator==(const cache_control&) const = default;
 };
 

@@ -30,24 +30,23 @@ class lru_order final : public eviction_order {
     item_list items_;  // used last first
 };
 
-// Remembers the ids added last, about as many as asked for, by 32 bits of each and the time of its addition, counted in
+// Remembers the ids added last, about as many as asked for, by id and the time of its addition, counted in
 // additions. A group of eight slots where all are taken forgets its oldest one early; that is rare while two thirds of
 // the slots are in use at most.
 class ghost_table {
   public:
-    void add(std::uint64_t id, std::uint64_t wanted) {
+    void add(std::uint32_t id, std::uint64_t wanted) {
         const bool is_large = slot_count() > 64 && wanted * 8 < slot_count();
         if (groups_.empty() || is_large || wanted * 3 > slot_count() * 2) resize(wanted);
         wanted_ = wanted;
         ++now_;
-        place({mark_of(id), now_});
+        place({id, now_});
     }
     // Whether it is there; it is no longer then.
-    bool take(std::uint64_t id) {
+    bool take(std::uint32_t id) {
         if (groups_.empty()) return false;
-        const std::uint32_t mark = mark_of(id);
-        for (slot& s : group_of(mark)) {
-            if (s.mark != mark || !is_alive(s)) continue;
+        for (slot& s : group_of(id)) {
+            if (s.id != id || !is_alive(s)) continue;
             s = {};
             return true;
         }
@@ -57,17 +56,16 @@ class ghost_table {
 
   private:
     struct slot {
-        std::uint32_t mark = 0;
+        std::uint32_t id = 0;
         std::uint32_t time = 0;  // 0: empty
     };
     using group = std::array<slot, 8>;  // a cache line
 
-    static std::uint32_t mark_of(std::uint64_t id) { return static_cast<std::uint32_t>(id >> 32); }
     std::uint64_t slot_count() const { return groups_.size() * std::tuple_size_v<group>; }
-    group& group_of(std::uint32_t mark) { return groups_[mark & (groups_.size() - 1)]; }
+    group& group_of(std::uint32_t id) { return groups_[id & (groups_.size() - 1)]; }
     bool is_alive(const slot& s) const { return s.time != 0 && now_ - s.time < wanted_; }
     void place(const slot& arriving) {
-        group& g = group_of(arriving.mark);
+        group& g = group_of(arriving.id);
         // Ages, not times, which go round after 2^32; an empty slot is as old as can be.
         const auto age = [&](const slot& s) { return s.time == 0 ? UINT32_MAX : now_ - s.time; };
         *std::max_element(g.begin(), g.end(), [&](const slot& a, const slot& b) { return age(a) < age(b); }) = arriving;

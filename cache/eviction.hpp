@@ -25,8 +25,8 @@ class eviction_order {
   public:
     // What is ordered; owned by the caller and kept in place while it is in an order.
     struct item : boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::normal_link>> {
-        std::uint64_t id = 0;     // a hash by which it is known again when it comes back
         std::uint64_t bytes = 0;  // not changed while it is in an order
+        std::uint32_t id = 0;     // a hash by which it is known again when it comes back
 
       private:
         friend class s3fifo_order;

@@ -126,11 +126,11 @@ bool is_fresh(const stored_response& response, seconds age) {
     return response.freshness_lifetime > age;
 }
 
-bool forbids_stale_use(const cache_control& response) {
+bool forbids_stale_use(const response_directives& response) {
     return response.no_cache || response.must_revalidate || response.proxy_revalidate || response.s_maxage.has_value();
 }
 
-stale_windows stale_windows_of(const cache_control& response, const conf::stale_settings& rules) {
+stale_windows stale_windows_of(const response_directives& response, const conf::stale_settings& rules) {
     if (forbids_stale_use(response)) return {};
     const auto first = [](std::optional<seconds> said, std::optional<seconds> rule) {
         return said ? *said : rule.value_or(seconds{0});

@@ -40,7 +40,7 @@ bool is_fresh(const stored_response& response, std::chrono::seconds age);
 
 // True where the response itself forbids any use while it is stale (section 4.2.4): no-cache, must-revalidate,
 // proxy-revalidate, s-maxage. No setting of a route goes against that.
-bool forbids_stale_use(const cache_control& response);
+bool forbids_stale_use(const response_directives& response);
 
 // How long beyond its lifetime a response may be used while it is validated behind, and where endpoints fail (RFC
 // 5861): as it says itself, else as the route says. Zero where not at all.
@@ -48,7 +48,7 @@ struct stale_windows {
     std::chrono::seconds while_revalidate{0};
     std::chrono::seconds if_error{0};
 };
-stale_windows stale_windows_of(const cache_control& response, const conf::stale_settings& rules);
+stale_windows stale_windows_of(const response_directives& response, const conf::stale_settings& rules);
 
 // May a stale response with this current age be answered with, while it is validated behind (RFC 5861 section 3), or
 // because endpoints fail (section 4)? One that was made stale before its time may, too.

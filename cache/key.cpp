@@ -24,7 +24,7 @@ char lower(char c) {
     return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
 }
 
-bool is_field(http::field_view field, const vary_field& named) {
+bool is_field(http::field_view field, const vary_view& named) {
     if (field.id != named.id) return false;
     return field.id != http::field_id::unknown || http::iequals(field.name, named.name);
 }
@@ -55,7 +55,7 @@ bool ignores_case(http::field_id id) {
 class value_reader {
   public:
     value_reader(std::string_view whole, bool list) : line_(whole), list_(list) {}
-    value_reader(const http::field_list& fields, const vary_field& named, bool list)
+    value_reader(const http::field_list& fields, const vary_view& named, bool list)
         : fields_(&fields), named_(&named), list_(list) {
         find_line();
     }
@@ -114,7 +114,7 @@ class value_reader {
     }
 
     const http::field_list* fields_ = nullptr;
-    const vary_field* named_ = nullptr;
+    const vary_view* named_ = nullptr;
     std::size_t index_ = 0;  // of the field to look at next
     std::string_view line_;
     std::size_t at_ = 0;
@@ -138,7 +138,7 @@ bool same_value(value_reader a, value_reader b, bool fold_case) {
     }
 }
 
-bool same_value(const vary_field& a, const vary_field& b) {
+bool same_value(const vary_view& a, const vary_view& b) {
     if (a.value == b.value) return true;
     if (!a.value || !b.value) return false;
     const bool list = is_list(a.id);
@@ -150,7 +150,7 @@ struct found_lines {
     std::string_view first;
 };
 
-found_lines find_lines(const http::field_list& request, const vary_field& named) {
+found_lines find_lines(const http::field_list& request, const vary_view& named) {
     // Most names that Vary gives have an id, and comparing ids is what a hit has time for.
     if (named.id != http::field_id::unknown) return {request.count(named.id), request.value(named.id)};
     found_lines lines;
@@ -164,7 +164,7 @@ std::string_view personal_text(bool personal) {
     return personal ? is_personal : is_not_personal;
 }
 
-bool matches(const vary_field& stored, const request_view& view) {
+bool matches(const vary_view& stored, const request_view& view) {
     if (stored.id == http::field_id::cookie && view.personal && stored.value && stored.value->starts_with('\n'))
         return *stored.value == personal_text(*view.personal);
     const http::field_list& request = view.fields;
@@ -338,7 +338,7 @@ std::vector<vary_field> vary_of(const std::vector<vary_field>& names, const requ
     return vary;
 }
 
-void append_canonical_value(const vary_field& field, std::string& out) {
+void append_canonical_value(const vary_view& field, std::string& out) {
     value_reader reader(*field.value, is_list(field.id));
     const bool fold_case = ignores_case(field.id);
     for (int byte = reader.next(); byte != end_of_value; byte = reader.next()) {
@@ -351,9 +351,13 @@ bool selects(const std::vector<vary_field>& vary, const request_view& request) {
     return std::all_of(vary.begin(), vary.end(), [&](const vary_field& field) { return matches(field, request); });
 }
 
-bool is_superseded(const std::vector<vary_field>& older, const std::vector<vary_field>& newer) {
-    return std::all_of(older.begin(), older.end(), [&](const vary_field& old) {
-        return std::any_of(newer.begin(), newer.end(), [&](const vary_field& candidate) {
+bool selects(const stored_vary& vary, const request_view& request) {
+    return std::all_of(vary.begin(), vary.end(), [&](const vary_view& field) { return matches(field, request); });
+}
+
+bool is_superseded(const stored_vary& older, const stored_vary& newer) {
+    return std::all_of(older.begin(), older.end(), [&](const vary_view& old) {
+        return std::any_of(newer.begin(), newer.end(), [&](const vary_view& candidate) {
             return candidate.name == old.name && same_value(old, candidate);
         });
     });

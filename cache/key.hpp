@@ -46,7 +46,7 @@ std::vector<vary_field> vary_of(const std::vector<vary_field>& names, const requ
 
 // Appends a member's value in the one form that all values which `selects` takes for the same have in common. The
 // member has a value.
-void append_canonical_value(const vary_field& field, std::string& out);
+void append_canonical_value(const vary_view& field, std::string& out);
 
 // True when `request` selects a response that was stored with `vary`. White space around the commas of list members
 // does not count, except in fields that are known to be no lists (Cookie, User-Agent, ...); Accept-Encoding and
@@ -54,9 +54,10 @@ void append_canonical_value(const vary_field& field, std::string& out);
 // personal or not where the view says that; what was stored while the route said it otherwise is not selected. Does not
 // allocate; linear in the request's fields for each member of `vary`.
 bool selects(const std::vector<vary_field>& vary, const request_view& request);
+bool selects(const stored_vary& vary, const request_view& request);
 
 // True when the request that brought `newer` selects `older` too, as far as is known: every member of `older` is one of
 // `newer`, with the same value.
-bool is_superseded(const std::vector<vary_field>& older, const std::vector<vary_field>& newer);
+bool is_superseded(const stored_vary& older, const stored_vary& newer);
 
 }  // namespace weir::cache

@@ -33,7 +33,7 @@ constexpr bool cache_control::*flags[] = {
     &cache_control::must_understand, &cache_control::no_transform,    &cache_control::only_if_cached,
     &cache_control::immutable,       &cache_control::targeted,
 };
-constexpr std::optional<seconds> cache_control::*durations[] = {
+constexpr optional_seconds cache_control::*durations[] = {
     &cache_control::max_age,
     &cache_control::s_maxage,
     &cache_control::min_fresh,
@@ -87,7 +87,7 @@ void write_control(const cache_control& control, binary_writer& out) {
     out.number(bits_of(flags, control, [](bool flag) { return flag; }));
     out.number(bits_of(durations, control, [](const auto& duration) { return duration.has_value(); }));
     for (const auto member : durations) {
-        if (const auto& duration = control.*member) out.signed_number(duration->count());
+        if (const auto duration = control.*member) out.signed_number((*duration).count());
     }
     write_list(control.private_fields, out);
     write_list(control.no_cache_fields, out);
@@ -116,9 +116,9 @@ bool is_vary_name(std::string_view name) {
            std::none_of(name.begin(), name.end(), [](char c) { return c >= 'A' && c <= 'Z'; });
 }
 
-void write_vary(const std::vector<vary_field>& vary, binary_writer& out) {
+void write_vary(const stored_vary& vary, binary_writer& out) {
     out.number(static_cast<std::uint32_t>(vary.size()));
-    for (const vary_field& field : vary) {
+    for (const vary_view field : vary) {
         out.text(field.name);
         out.number(static_cast<std::uint8_t>(field.value.has_value()));
         if (field.value) out.text(*field.value);
@@ -136,7 +136,7 @@ std::vector<vary_field> read_vary(binary_reader& in) {
     return vary;
 }
 
-void write_tags(const std::vector<std::uint64_t>& tags, binary_writer& out) {
+void write_tags(const stored_tags& tags, binary_writer& out) {
     out.number(static_cast<std::uint32_t>(tags.size()));
     for (const std::uint64_t tag : tags) out.number(tag);
 }
@@ -150,28 +150,31 @@ std::vector<std::uint64_t> read_tags(binary_reader& in) {
 }
 
 void read_response(binary_reader& in, std::string_view cache_key, tier_value& value) {
-    auto response = std::make_shared<stored_response>();
-    response->key = cache_key;
+    response_parts parts{.key = cache_key};
     value.position.epoch = in.number<std::uint64_t>();
     value.position.number = in.number<std::uint64_t>();
-    response->status = in.number<std::uint16_t>();
-    response->use.soft_purged.store(in.boolean(), std::memory_order_relaxed);
+    parts.status = in.number<std::uint16_t>();
+    const bool soft_purged = in.boolean();
     const auto read_time = [&in] { return in.signed_number(-most_milliseconds, most_milliseconds); };
-    response->request_time = time_point(milliseconds(read_time()));
-    response->response_time = time_point(milliseconds(read_time()));
-    response->date = std::chrono::sys_seconds(seconds(in.signed_number(-most_seconds, most_seconds)));
-    response->corrected_initial_age = read_lifetime(in);
-    response->freshness_lifetime = read_lifetime(in);
-    response->control = read_control(in);
-    response->vary = read_vary(in);
-    response->tags = read_tags(in);
-    response->head = in.text();
-    const std::string_view content = in.rest();
+    parts.request_time = time_point(milliseconds(read_time()));
+    parts.response_time = time_point(milliseconds(read_time()));
+    parts.date = std::chrono::sys_seconds(seconds(in.signed_number(-most_seconds, most_seconds)));
+    parts.corrected_initial_age = read_lifetime(in);
+    parts.freshness_lifetime = read_lifetime(in);
+    parts.control = read_control(in);
+    const std::vector<vary_field> vary = read_vary(in);
+    parts.vary = vary;
+    const std::vector<std::uint64_t> tags = read_tags(in);
+    parts.tags = tags;
+    parts.head = in.text();
+    parts.content = in.rest();
     if (in.failed()) return;
-    response->content_bytes = content.size();
-    if (!read_stored_head(*response)) return;
-    response->content = make_content(content);
-    value.response = std::move(response);
+    parts.content_bytes = parts.content.size();
+    const auto ids = read_stored_head(parts);
+    if (!ids) return;
+    parts.field_ids = *ids;
+    value.response = make_response(parts);
+    value.response->use.soft_purged.store(soft_purged, std::memory_order_relaxed);
     value.what = kind::response;
 }
 
@@ -200,16 +203,16 @@ std::string encode_response(const stored_response& response, const purge_positio
     out.number(position.number);
     out.number(response.status);
     out.number(static_cast<std::uint8_t>(response.use.soft_purged.load(std::memory_order_relaxed)));
-    out.signed_number(response.request_time.time_since_epoch().count());
+    out.signed_number(response.request_time().time_since_epoch().count());
     out.signed_number(response.response_time.time_since_epoch().count());
     out.signed_number(response.date.time_since_epoch().count());
     out.signed_number(response.corrected_initial_age.count());
     out.signed_number(response.freshness_lifetime.count());
-    write_control(response.control, out);
+    write_control(response.whole_control(), out);
     write_vary(response.vary, out);
     write_tags(response.tags, out);
     out.text(response.head);
-    for (const http::block_ptr& block : response.content) out.raw(block->view());
+    for (const std::string_view piece : response.content()) out.raw(piece);
     return finish(out);
 }
 

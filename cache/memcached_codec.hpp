@@ -42,7 +42,7 @@ struct tier_value {
     kind what = kind::bad;
     // Of response. Its fill_number is 0: the caller finds it for `position`, or calls the value a miss. Where it has a
     // vary, whether a request selects it is still to be asked.
-    std::shared_ptr<stored_response> response;
+    new_response_ptr response;
     purge_position position;        // of response: that of its fill's start
     std::vector<std::string> vary;  // of varies: in lower case, at least one
     chunk_list chunks;              // of chunked

@@ -69,16 +69,17 @@ memcached_page read_plain(const page_source& from) {
         if (!from.takes_gzip && !(inflated = gunzip(from.bytes, max_inflated_bytes))) return {};
     }
     const std::string_view content = inflated ? std::string_view(*inflated) : from.bytes;
-    auto response = std::make_shared<stored_response>();
-    response->key = from.cache_key;
-    response->status = 200;
-    response->request_time = response->response_time = from.now;
-    response->date = std::chrono::floor<std::chrono::seconds>(from.now);
-    write_plain_head(from, content, coded, coded && !inflated, response->head);
-    response->content_bytes = content.size();
-    if (!read_stored_head(*response)) return {};
-    response->content = make_content(content);
-    return {std::move(response), std::nullopt};
+    std::string head;
+    write_plain_head(from, content, coded, coded && !inflated, head);
+    response_parts parts{.key = from.cache_key, .status = 200, .head = head};
+    parts.request_time = parts.response_time = from.now;
+    parts.date = std::chrono::floor<std::chrono::seconds>(from.now);
+    parts.content = content;
+    parts.content_bytes = content.size();
+    const auto ids = read_stored_head(parts);
+    if (!ids) return {};
+    parts.field_ids = *ids;
+    return {make_response(parts), std::nullopt};
 }
 
 // The head of our form as that of a response of HTTP, for the parser.
@@ -152,10 +153,11 @@ memcached_page read_form(const page_source& from) {
     if (!content.empty()) add_lacking(http::field_id::content_type, type_name, from.content_type);
     static const std::vector<vary_field> no_vary;  // the page's own key has selected it
     static const http::field_list no_fields;
+    const std::vector<http::block_ptr> blocks = make_content(content);
     auto response = make_stored_response({.key = from.cache_key,
                                           .request = {no_fields},
                                           .response = head,
-                                          .content = make_content(content),
+                                          .content = blocks,
                                           .content_bytes = content.size(),
                                           .request_time = from.now,
                                           .response_time = from.now,

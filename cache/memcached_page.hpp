@@ -47,8 +47,8 @@ struct page_source {
 };
 
 struct memcached_page {
-    std::shared_ptr<stored_response> response;  // null: no page
-    std::optional<purge_position> position;     // of our form, where it says one; nothing: purges do not reach it
+    new_response_ptr response;               // null: no page
+    std::optional<purge_position> position;  // of our form, where it says one; nothing: purges do not reach it
 };
 
 // A plain body is a 200 with Content-Type and Date: now. Both forms get Content-Length and, being 200 and without one,

@@ -108,7 +108,7 @@ bool memcached_tier::is_alive(stored_response& page, const purge_position& posit
     return purges_.judge(page) == purge_log::verdict::alive;
 }
 
-void memcached_tier::store(std::shared_ptr<const stored_response> response, const conf::stale_settings& stale) {
+void memcached_tier::store(response_ptr response, const conf::stale_settings& stale) {
     if (response->content_bytes > settings_.max_response_bytes) return drop(*response);
     const std::string route = tier_key(settings_.prefix, response->key);
     const std::uint64_t bytes = response->memory_bytes();

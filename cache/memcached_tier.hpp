@@ -66,7 +66,7 @@ class memcached_tier {
     bool is_alive(stored_response& page, const purge_position& position) const;
 
     // For as long as it may be of use to anybody.
-    void store(std::shared_ptr<const stored_response> response, const conf::stale_settings& stale);
+    void store(response_ptr response, const conf::stale_settings& stale);
     // Those who find nothing under `cache_key` need not wait for each other for so long.
     void note_uncacheable(std::string_view cache_key, std::chrono::milliseconds time);
     // A newer response than `old` is there which is not stored. `with_key`: of what the key has only that variant goes

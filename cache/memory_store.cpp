@@ -6,12 +6,11 @@
 #include <array>
 #include <atomic>
 #include <boost/container/small_vector.hpp>
-#include <boost/intrusive/list.hpp>
-#include <boost/unordered/unordered_flat_map.hpp>
 #include <mutex>
 #include <random>
 
 #include "cache/eviction.hpp"
+#include "cache/response_table.hpp"
 
 // Of jemalloc; null where the program is not linked with it.
 extern "C" int mallctl(const char* name, void* old, std::size_t* old_size, void* value, std::size_t value_size)
@@ -30,41 +29,12 @@ constexpr std::size_t slice_responses = 128;
 constexpr std::uint64_t own_gift_bytes = 64 * 1024;
 
 struct key_hash {
-    std::uint64_t low;   // finds the place in a shard's table
-    std::uint64_t high;  // finds the shard
-    bool operator==(const key_hash&) const = default;
+    std::uint32_t id;     // finds the chain in a shard's table
+    std::uint32_t shard;  // finds the shard
 };
-struct use_low_half {
-    using is_avalanching = void;
-    std::size_t operator()(const key_hash& hash) const noexcept { return hash.low; }
-};
-
-// One response in the store: in its key's chain, in its shard's order of eviction and in its list to sweep. `id` is the
-// low half of its key's hash.
-struct variant : eviction_order::item {
-    std::uint64_t hash_high = 0;
-    std::shared_ptr<const stored_response> response;
-    std::unique_ptr<variant> next;  // stored later under the same key
-    boost::intrusive::list_member_hook<boost::intrusive::link_mode<boost::intrusive::normal_link>> sweep_link;
-
-    key_hash hash() const { return {id, hash_high}; }
-};
-static_assert(sizeof(variant) + sizeof(void*) <= store_bookkeeping_bytes);
-
-using variant_table = boost::unordered_flat_map<key_hash, std::unique_ptr<variant>, use_low_half>;
-using sweep_list =
-    boost::intrusive::list<variant,
-                           boost::intrusive::member_hook<variant, decltype(variant::sweep_link), &variant::sweep_link>>;
 
 // Responses that left the store; they are freed after the lock that was held has been given back.
-using dropped_responses = boost::container::small_vector<std::unique_ptr<variant>, 8>;
-
-std::uint64_t memory_of(const variant_table& table) {
-    constexpr std::uint64_t slots_of_group = 15;
-    constexpr std::uint64_t group_bytes = 16;
-    return table.bucket_count() * sizeof(variant_table::value_type) +
-           (table.bucket_count() + slots_of_group - 1) / slots_of_group * group_bytes;
-}
+using dropped_responses = boost::container::small_vector<response_ptr, 8>;
 
 // What a thread has freed waits in its own cache, and what it stores next is put there: piece by piece onto the pages
 // of what has gone, each of which then stays for one piece. So that cache is emptied now and then.
@@ -77,6 +47,10 @@ void give_back_freed(std::uint64_t freed_bytes) {
     if (mallctl) mallctl("thread.tcache.flush", nullptr, nullptr, nullptr, 0);
 }
 
+bool has_key(const stored_response& r, std::uint32_t id, std::string_view key) {
+    return r.id == id && r.key == key;
+}
+
 std::uint64_t random_seed() {
     std::random_device device;
     return (std::uint64_t{device()} << 32) | device();
@@ -87,9 +61,9 @@ std::uint64_t random_seed() {
 struct alignas(64) memory_store::shard {
     std::mutex mutex;
     // Guarded by mutex.
-    variant_table table;  // no chain in it is empty
+    response_table table;  // a reference to each response in it
     std::unique_ptr<eviction_order> order;
-    sweep_list all;               // judged longest ago first
+    std::size_t judged = 0;       // so many chains, of the pass under way
     std::uint64_t own_bytes = 0;  // of the table and the order, as counted last
 };
 
@@ -114,15 +88,14 @@ struct memory_store::impl {
         bool is_under_way = false;
         std::uint64_t number = 0;     // of the pass under way or the last one
         std::size_t shard = 0;        // under way
-        std::size_t left = 0;         // of that shard's list
         std::uint64_t log_bytes = 0;  // as counted last
     } pass;
 
     key_hash hash(std::string_view key) const {
-        const XXH128_hash_t h = XXH3_128bits_withSeed(key.data(), key.size(), seed);
-        return {h.low64, h.high64};
+        const std::uint64_t h = XXH3_64bits_withSeed(key.data(), key.size(), seed);
+        return {static_cast<std::uint32_t>(h), static_cast<std::uint32_t>(h >> 32)};
     }
-    shard& shard_of(const key_hash& h) { return shards[h.high & (shard_count - 1)]; }
+    shard& shard_of(const key_hash& h) { return shards[h.shard & (shard_count - 1)]; }
     std::uint64_t excess() const {
         const std::uint64_t used = bytes.load(std::memory_order_relaxed);
         const std::uint64_t bound = limit.load(std::memory_order_relaxed);
@@ -130,71 +103,69 @@ struct memory_store::impl {
     }
 
     // All of these with the shard's mutex held.
-    void make_place(shard& s, const key_hash& h, const stored_response& arriving, dropped_responses& dropped);
-    void unlink(shard& s, variant& leaving, dropped_responses& dropped);
-    void remove(shard& s, variant& leaving, dropped_responses& dropped);
-    void append(shard& s, std::unique_ptr<variant> arriving);
+    void make_place(shard& s, const stored_response& arriving, dropped_responses& dropped);
+    void unlink(shard& s, stored_response& leaving, dropped_responses& dropped);
+    void remove(shard& s, stored_response& leaving, dropped_responses& dropped);
+    void append(shard& s, stored_response& arriving);
     void count(std::uint64_t& counted, std::uint64_t now);
-    void count_own(shard& s) { count(s.own_bytes, memory_of(s.table) + s.order->memory_bytes()); }
+    void count_own(shard& s) { count(s.own_bytes, s.table.memory_bytes() + s.order->memory_bytes()); }
     std::uint64_t evict_slice(shard& s, std::uint64_t goal_bytes, dropped_responses& dropped);
+    void fit(shard& s);
+    // The oldest variant; null: none.
+    static stored_response* find(const shard& s, std::uint32_t id, std::string_view key);
 
     // Without any mutex held.
     bool evict(shard& s, std::uint64_t goal_bytes);
     void evict_in_turn(shard& own);
     void lower(shard& s, std::uint64_t share);
-    std::size_t empty_slice(shard& s, std::size_t most);
+    std::size_t empty_slice(shard& s, std::size_t from);
     bool begin_pass();
-    void judge_slice(shard& s);
+    bool judge_slice(shard& s);
 };
 
 // Takes `leaving`, which is in no order any more, out of everything else.
-void memory_store::impl::unlink(shard& s, variant& leaving, dropped_responses& dropped) {
-    s.all.erase(s.all.iterator_to(leaving));
+void memory_store::impl::unlink(shard& s, stored_response& leaving, dropped_responses& dropped) {
+    s.table.remove(leaving);
+    leaving.is_stored = false;
     bytes.fetch_sub(leaving.bytes, std::memory_order_relaxed);
     responses.fetch_sub(1, std::memory_order_relaxed);
-    const auto place = s.table.find(leaving.hash());
-    std::unique_ptr<variant>* owner = &place->second;
-    while (owner->get() != &leaving) owner = &(*owner)->next;
-    dropped.push_back(std::move(*owner));
-    *owner = std::move(leaving.next);
-    if (!place->second) s.table.erase(place);
+    dropped.emplace_back(&leaving, false);  // the table's reference
 }
 
-void memory_store::impl::remove(shard& s, variant& leaving, dropped_responses& dropped) {
+void memory_store::impl::remove(shard& s, stored_response& leaving, dropped_responses& dropped) {
     s.order->remove(leaving);
     unlink(s, leaving, dropped);
 }
 
+stored_response* memory_store::impl::find(const shard& s, std::uint32_t id, std::string_view key) {
+    stored_response* r = s.table.chain(id);
+    while (r && !has_key(*r, id, key)) r = r->next;
+    return r;
+}
+
 // Leaves room for `arriving` beside the variants it does not replace.
-void memory_store::impl::make_place(shard& s, const key_hash& h, const stored_response& arriving,
-                                    dropped_responses& dropped) {
-    const auto place = s.table.find(h);
-    if (place == s.table.end()) return;
+void memory_store::impl::make_place(shard& s, const stored_response& arriving, dropped_responses& dropped) {
     std::size_t kept = 0;
-    for (variant *v = place->second.get(), *next = nullptr; v; v = next) {
-        next = v->next.get();
-        const stored_response& old = *v->response;
-        // Two keys of one hash are not to be expected; should it happen, the later one stays.
-        if (old.key == arriving.key && !is_superseded(old.vary, arriving.vary)) {
-            ++kept;
+    for (stored_response *r = s.table.chain(arriving.id), *next = nullptr; r; r = next) {
+        next = r->next;
+        if (!has_key(*r, arriving.id, arriving.key)) continue;
+        if (is_superseded(r->vary, arriving.vary)) {
+            remove(s, *r, dropped);
         } else {
-            remove(s, *v, dropped);
+            ++kept;
         }
     }
-    // With the last one the place itself goes, so nothing is touched after that.
     for (; kept >= max_variants.load(std::memory_order_relaxed); --kept) {
         evictions.fetch_add(1, std::memory_order_relaxed);
-        remove(s, *s.table.find(h)->second, dropped);
+        remove(s, *find(s, arriving.id, arriving.key), dropped);
     }
 }
 
-void memory_store::impl::append(shard& s, std::unique_ptr<variant> arriving) {
-    variant& added = *arriving;
-    std::unique_ptr<variant>* end = &s.table[added.hash()];
-    while (*end) end = &(*end)->next;
-    *end = std::move(arriving);
-    s.all.push_back(added);
-    bytes.fetch_add(added.bytes, std::memory_order_relaxed);
+void memory_store::impl::append(shard& s, stored_response& arriving) {
+    s.table.insert(arriving);
+    intrusive_ptr_add_ref(&arriving);
+    arriving.is_stored = true;
+    bytes.fetch_add(arriving.bytes, std::memory_order_relaxed);
     responses.fetch_add(1, std::memory_order_relaxed);
 }
 
@@ -211,7 +182,7 @@ std::uint64_t memory_store::impl::evict_slice(shard& s, std::uint64_t goal_bytes
         if (!leaving) break;
         freed += leaving->bytes;
         evictions.fetch_add(1, std::memory_order_relaxed);
-        unlink(s, static_cast<variant&>(*leaving), dropped);
+        unlink(s, static_cast<stored_response&>(*leaving), dropped);
     }
     count_own(s);
     return freed;
@@ -254,52 +225,48 @@ memory_store::found memory_store::get(std::string_view key, const request_view& 
     shard& s = impl_->shard_of(hash);
     dropped_responses dropped;
     const std::lock_guard lock(s.mutex);
-    const auto place = s.table.find(hash);
-    if (place == s.table.end() || place->second->response->key != key) return {};
-
-    variant* best = nullptr;
-    const variant* other = nullptr;
-    for (variant *v = place->second.get(), *next = nullptr; v; v = next) {
-        next = v->next.get();
-        if (impl_->purges.judge(*v->response) == purge_log::verdict::dead) {
-            impl_->remove(s, *v, dropped);
-        } else if (!selects(v->response->vary, request)) {
-            other = v;
-        } else if (!best || v->response->date >= best->response->date) {
-            best = v;
+    stored_response* best = nullptr;
+    const stored_response* other = nullptr;
+    for (stored_response *r = s.table.chain(hash.id), *next = nullptr; r; r = next) {
+        next = r->next;
+        if (!has_key(*r, hash.id, key)) continue;
+        if (impl_->purges.judge(*r) == purge_log::verdict::dead) {
+            impl_->remove(s, *r, dropped);
+        } else if (!selects(r->vary, request)) {
+            other = r;
+        } else if (!best || r->date >= best->date) {
+            best = r;
         }
     }
     if (best) {
         s.order->touch(*best);
-        return {best->response, false, nullptr};
+        return {response_ptr(best), false, nullptr};
     }
-    if (other) return {nullptr, true, other->response};
+    if (other) return {nullptr, true, response_ptr(other)};
     return {};
 }
 
-void memory_store::put(std::shared_ptr<const stored_response> response) {
-    const key_hash hash = impl_->hash(response->key);
-    auto arriving = std::make_unique<variant>();
-    arriving->id = hash.low;
-    arriving->hash_high = hash.high;
-    arriving->bytes = response->memory_bytes();
-    arriving->response = std::move(response);
-    variant& added = *arriving;
-    const std::uint64_t bytes = added.bytes;
+void memory_store::put(response_ptr response) {
+    const std::uint64_t bytes = response->bytes;
     if (bytes > impl_->limit.load(std::memory_order_relaxed)) return;
+    const key_hash hash = impl_->hash(response->key);
     shard& s = impl_->shard_of(hash);
+    // A store changes what of the response is the store's own.
+    stored_response& arriving = const_cast<stored_response&>(*response);
     {
         dropped_responses dropped;
         const std::lock_guard lock(s.mutex);
+        if (arriving.is_stored) return;
         // In one hold of the lock with its arrival: a sweep that comes later sees it, one that came before it was by no
         // later number.
-        if (impl_->purges.judge(*added.response) == purge_log::verdict::dead) return;
-        impl_->make_place(s, hash, *added.response, dropped);
-        impl_->append(s, std::move(arriving));
+        if (impl_->purges.judge(arriving) == purge_log::verdict::dead) return;
+        arriving.id = hash.id;
+        impl_->make_place(s, arriving, dropped);
+        impl_->append(s, arriving);
         impl_->count_own(s);
         // It enters the order after that, so that it is not what goes.
         impl_->evict_slice(s, std::min(impl_->excess(), own_gift_bytes), dropped);
-        s.order->insert(added);
+        s.order->insert(arriving);
     }
     if (impl_->excess() > 0) impl_->evict_in_turn(s);
     give_back_freed(bytes);  // about as much as had to go
@@ -312,37 +279,41 @@ void memory_store::erase(std::string_view key) {
         dropped_responses dropped;
         const std::lock_guard lock(s.mutex);
         for (std::size_t i = 0; i < slice_responses && is_more; ++i) {
-            const auto place = s.table.find(hash);
-            is_more = place != s.table.end() && place->second->response->key == key;
-            if (is_more) impl_->remove(s, *place->second, dropped);
+            stored_response* const first = impl_->find(s, hash.id, key);
+            is_more = first != nullptr;
+            if (is_more) impl_->remove(s, *first, dropped);
         }
     }
 }
 
-// One slice, `most` responses. Returns how many there still are.
-std::size_t memory_store::impl::empty_slice(shard& s, std::size_t most) {
+// Gives back what the table and the order do not need (any more). Linear in the table; with the mutex held.
+void memory_store::impl::fit(shard& s) {
+    s.table.fit();
+    s.judged = 0;
+    if (s.table.size() == 0) s.order = make_eviction_order(policy);
+}
+
+// One slice: the chains from that one on. Returns the first that it did not come to.
+std::size_t memory_store::impl::empty_slice(shard& s, std::size_t from) {
     dropped_responses dropped;
     const std::lock_guard lock(s.mutex);
-    for (std::size_t i = std::min(slice_responses, most); i > 0 && !s.all.empty(); --i) {
-        remove(s, s.all.front(), dropped);
+    const std::size_t end = std::min(from + slice_responses, s.table.size());
+    for (; from < end; ++from) {
+        while (stored_response* const first = s.table.chain_at(from)) remove(s, *first, dropped);
     }
-    if (s.all.empty()) {
-        s.table.rehash(0);
-        s.order = make_eviction_order(policy);
-    }
+    if (from == s.table.size()) fit(s);
     count_own(s);
-    return s.all.size();
+    return end;
 }
 
 void memory_store::clear() {
     for (shard& s : impl_->shards) {
-        // What comes meanwhile need not go.
-        std::size_t left = impl_->empty_slice(s, 0);
-        while (left > 0) {
-            const std::size_t step = std::min(left, slice_responses);
-            if (impl_->empty_slice(s, step) == 0) break;
-            left -= step;
-        }
+        std::size_t next = 0;
+        std::size_t done = 0;
+        do {
+            done = next;
+            next = impl_->empty_slice(s, done);
+        } while (next > done);
     }
 }
 
@@ -354,7 +325,7 @@ void memory_store::impl::lower(shard& s, std::uint64_t share) {
         is_more = freed > 0 && freed < share;
         share -= std::min(share, freed);
         // A table keeps its size when entries leave, and could by itself be larger than the new bound.
-        if (!is_more) s.table.rehash(0);
+        if (!is_more) fit(s);
         count_own(s);
     }
 }
@@ -383,23 +354,24 @@ bool memory_store::impl::begin_pass() {
     pass.number = purges.begin_pass();
     pass.is_under_way = true;
     pass.shard = 0;
-    pass.left = SIZE_MAX;
     return true;
 }
 
-// What was judged goes to the end, where new ones come as well, so the first ones are those to judge yet.
-void memory_store::impl::judge_slice(shard& s) {
+// One slice of chains. False where that was the last of the shard. What moves on to another chain meanwhile comes to
+// one that is still to be judged.
+bool memory_store::impl::judge_slice(shard& s) {
     dropped_responses dropped;
     const std::lock_guard lock(s.mutex);
-    pass.left = std::min(pass.left, s.all.size());
-    for (std::size_t i = std::min(pass.left, slice_responses); i > 0; --i, --pass.left) {
-        variant& first = s.all.front();
-        if (purges.judge(*first.response) == purge_log::verdict::dead) {
-            remove(s, first, dropped);
-        } else {
-            s.all.splice(s.all.end(), s.all, s.all.begin());
+    const std::size_t end = std::min(s.judged + slice_responses, s.table.size());
+    for (; s.judged < end; ++s.judged) {
+        for (stored_response *r = s.table.chain_at(s.judged), *next = nullptr; r; r = next) {
+            next = r->next;
+            if (purges.judge(*r) == purge_log::verdict::dead) remove(s, *r, dropped);
         }
     }
+    if (end < s.table.size()) return true;
+    s.judged = 0;
+    return false;
 }
 
 bool memory_store::sweep() {
@@ -407,9 +379,7 @@ bool memory_store::sweep() {
     if (!pass.is_under_way && !impl_->begin_pass()) return false;
     impl_->count(pass.log_bytes, impl_->purges.memory_bytes());
     if (impl_->excess() > 0) impl_->evict_in_turn(impl_->shards.front());
-    impl_->judge_slice(impl_->shards[pass.shard]);
-    if (pass.left > 0) return true;
-    pass.left = SIZE_MAX;
+    if (impl_->judge_slice(impl_->shards[pass.shard])) return true;
     if (++pass.shard < shard_count) return true;
     pass.is_under_way = false;
     impl_->purges.end_pass(pass.number);

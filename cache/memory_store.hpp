@@ -1,15 +1,16 @@
-// Stored responses in memory: a flat hash table in shards, each with a lock and an order of eviction; one bound in
-// bytes over all shards, with the tables, the links and what the orders and the purge log remember counted.
+// Stored responses in memory: hash tables in shards, each with a lock and an order of eviction; one bound in bytes over
+// all shards, with the tables and what the orders and the purge log remember counted. The links of both are in the
+// responses, which a store shares with whoever answers with them.
 //
-// The table is keyed by a 128-bit hash of the cache key under a seed of this process; the full key is compared on a
-// hit. Under a key is the chain of its variants (RFC 9111 section 4.1), oldest first; each is evicted on its own. A
-// shard only divides the lock: the bound is one atomic count over all of them. What one response takes comes from its
-// own shard if it is little, and from all of them in turn if it is more.
+// The tables are keyed by a hash of the cache key under a seed of this process; the full key is compared on a hit. The
+// variants of a key (RFC 9111 section 4.1) are in one chain, oldest first; each is evicted on its own. A shard only
+// divides the lock: the bound is one atomic count over all of them. What one response takes comes from its own shard if
+// it is little, and from all of them in turn if it is more.
 //
 // Nothing is walked under a lock but in slices of some hundred responses; what leaves is freed after the lock.
 //
-// Known costs: the order is exact per shard only. A table that doubles does so under its shard's lock. Selecting a
-// variant looks at all variants of a key under the lock, so max_variants bounds how long that takes.
+// Known costs: the order is exact per shard only. Selecting a variant looks at all variants of a key under the lock, so
+// max_variants bounds how long that takes.
 #pragma once
 
 #include <cstdint>
@@ -22,9 +23,6 @@
 #include "conf/settings.hpp"
 
 namespace weir::cache {
-
-// What the store needs for one response beside its tables: its links and what its order notes, as the allocator counts.
-inline constexpr std::size_t store_bookkeeping_bytes = 96;
 
 class memory_store {
   public:
@@ -44,17 +42,18 @@ class memory_store {
 
     // All of these from any thread.
     struct found {
-        std::shared_ptr<const stored_response> response;  // null where none is selected
-        bool other_variant = false;                       // the key is known, but no variant is selected
-        std::shared_ptr<const stored_response> sibling;   // then one of those, for the names in its vary
+        response_ptr response;       // null where none is selected
+        bool other_variant = false;  // the key is known, but no variant is selected
+        response_ptr sibling;        // then one of those, for the names in its vary
     };
     // The response that `request` selects among those stored under `key` (section 4.1; the most recent Date first, then
     // the one stored last), which counts as a use. Those that a purge hit are dropped, or say soft_purged. Does not
     // allocate.
     found get(std::string_view key, const request_view& request);
     // Replaces the variants that the same request would select, and the oldest where there would be too many; drops
-    // others until the bound holds again. Not taken: what is larger than the bound, or was purged since its fill began.
-    void put(std::shared_ptr<const stored_response> response);
+    // others until the bound holds again. Not taken: what is larger than the bound, was purged since its fill began, or
+    // is in the store already. `response` is in no other store.
+    void put(response_ptr response);
     void erase(std::string_view key);  // every variant
     void clear();
     // A lower bound holds when this returns: every shard gives its share.

@@ -219,19 +219,21 @@ bool belongs_in_unsatisfiable(http::field_view field) {
     }
 }
 
-void append_views(std::span<const http::block_ptr> content, byte_range range, std::vector<std::string_view>& out) {
-    if (content.empty()) return;
-    const std::uint64_t block_bytes = content.front()->size();
-    assert(std::all_of(content.begin(), content.end() - 1,
-                       [=](const http::block_ptr& block) { return block->size() == block_bytes; }));
+void append_views(const stored_content& content, byte_range range, std::vector<std::string_view>& out) {
+    const std::size_t pieces = content.size();
     std::uint64_t left = range.bytes();
-    std::uint64_t skip = range.first % block_bytes;
-    for (std::uint64_t i = range.first / block_bytes; left > 0 && i < content.size(); ++i) {
-        const std::string_view view =
-            content[i]->view().substr(std::min<std::uint64_t>(skip, content[i]->size()), left);
+    std::uint64_t skip = range.first;
+    std::size_t i = 0;
+    if (pieces > 2) {  // all but the last have one size
+        i = skip / content[0].size();
+        skip %= content[0].size();
+    }
+    for (; left > 0 && i < pieces; ++i) {
+        const std::string_view piece = content[i];
+        const std::string_view view = piece.substr(std::min<std::uint64_t>(skip, piece.size()), left);
         if (!view.empty()) out.push_back(view);
         left -= view.size();
-        skip = 0;
+        skip -= std::min<std::uint64_t>(skip, piece.size());
     }
 }
 

@@ -75,8 +75,7 @@ bool belongs_in_partial(http::field_view field, range_plan::kind what, bool if_r
 // cache keep the 416 as if it were one.
 bool belongs_in_unsatisfiable(http::field_view field);
 
-// Appends the bytes of `range`, which lies in `content`, as they lie in its blocks. Every block but the last has the
-// size of the first.
-void append_views(std::span<const http::block_ptr> content, byte_range range, std::vector<std::string_view>& out);
+// Appends the bytes of `range`, which lies in `content`, as they lie in its pieces.
+void append_views(const stored_content& content, byte_range range, std::vector<std::string_view>& out);
 
 }  // namespace weir::cache

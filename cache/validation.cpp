@@ -29,8 +29,8 @@ std::string_view without_weakness(std::string_view etag) {
 }
 
 bool same_last_modified(const stored_response& old, std::string_view value) {
-    return old.last_modified &&
-           http::parse_date(value, std::chrono::floor<seconds>(old.response_time)) == old.last_modified;
+    const auto date = http::parse_date(value, std::chrono::floor<seconds>(old.response_time));
+    return date && old.last_modified == *date;
 }
 
 // Section 4.3.4: a strong validator names the one response that it is about, a weak one is compared weakly; what has
@@ -83,7 +83,8 @@ std::string merge_heads(const stored_response& old, const http::field_list& upda
             return http::iequals(field.name, name) && filter.takes(field);
         });
     };
-    std::string text(old.head, 0, old.head.find("\r\n") + 2);
+    const std::string_view head = old.head;
+    std::string text(head.substr(0, head.find("\r\n") + 2));
     for (const http::field_view field : old.fields) {
         if (field.id == http::field_id::content_length || field.id == http::field_id::date) continue;
         if (!is_ruled(field.name, field_rules) && !is_replaced(field.name)) {
@@ -97,10 +98,10 @@ std::string merge_heads(const stored_response& old, const http::field_list& upda
 }
 
 // What the origin said before stays where the update does not say it anew, whatever the route's rules made of it.
-cache_control merge_controls(const cache_control& old, const http::field_list& update) {
+cache_control merge_controls(const stored_response& old, const http::field_list& update) {
     cache_control control = response_control(update);
     const bool says = control.targeted || update.has(http::field_id::cache_control);
-    return says && (control.targeted || !old.targeted) ? control : old;
+    return says && (control.targeted || !old.control.targeted) ? control : old.whole_control();
 }
 
 // An Expires of before that a rule took away, say: it was storable then, and can be asked about again.
@@ -133,7 +134,7 @@ freshened freshen(const stored_response& old, const http::request_head& request,
                                       std::numeric_limits<std::uint32_t>::max()};
     if (http::parse_response_head(text, no_limits, http::verb::get, merged) != http::head_error::none) return {};
 
-    const cache_control control = merge_controls(old.control, update.fields);
+    const cache_control control = merge_controls(old, update.fields);
     freshened result;
     result.judged = or_stale(may_keep(request, merged, control, rules, personal, request_time, response_time));
     const request_view view{request.fields,
@@ -141,10 +142,12 @@ freshened freshen(const stored_response& old, const http::request_head& request,
     // Where a new Vary is refused, the response is only to be answered with, and may keep the old one.
     std::optional<std::vector<vary_field>> vary;
     if (update.fields.has(http::field_id::vary)) vary = vary_of(merged.fields, view);
+    if (!vary) vary = old.vary;
+    // A 304 need not repeat the tags, and a rule may hide those of before.
+    const bool keeps_tags = tags_of(update.fields, rules.tag_fields, origin_of(old.key)).empty();
     result.response = make_stored_response({.key = old.key,
                                             .request = view,
                                             .response = merged,
-                                            .content = old.content,
                                             .content_bytes = old.content_bytes,
                                             .request_time = request_time,
                                             .response_time = response_time,
@@ -152,10 +155,10 @@ freshened freshen(const stored_response& old, const http::request_head& request,
                                             .fill_number = old.fill_number,
                                             .tag_fields = rules.tag_fields,
                                             .control = &control,
-                                            .vary = vary ? &*vary : &old.vary},
+                                            .vary = &*vary,
+                                            .content_of = &old,
+                                            .tags_of = keeps_tags ? &old : nullptr},
                                            field_rules);
-    // A 304 need not repeat the tags, and a rule may hide those of before.
-    if (tags_of(update.fields, rules.tag_fields, origin_of(old.key)).empty()) result.response->tags = old.tags;
     return result;
 }
 

@@ -27,7 +27,7 @@ struct freshened {
     // (fill_number is that of the old one). Its tags are those of the update, or the old ones where that has none. Null
     // where the answer is about something else (section 4.3.4): then the stored response is of no use, and the endpoint
     // is to be asked without preconditions.
-    std::shared_ptr<stored_response> response;
+    new_response_ptr response;
     // Whether that may take the place of the old one, which has to go where the reason is the response's (no-store,
     // private, vary), and stays as it is where it is the request's.
     storability judged;

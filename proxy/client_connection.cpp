@@ -310,21 +310,22 @@ client_connection::step client_connection::answer_hit(const route& via, const ca
     return step::handed_over;
 }
 
-awaitable<void> client_connection::finish_hit(std::shared_ptr<const cache::stored_response> response, std::string head,
-                                              std::size_t skip, bool with_content) {
+awaitable<void> client_connection::finish_hit(cache::response_ptr response, std::string head, std::size_t skip,
+                                              bool with_content) {
     std::array<std::string_view, 16> buffers;
     buffers[0] = head;
     std::size_t used = 1;
+    const cache::stored_content content = response->content();
+    const std::size_t pieces = with_content ? content.size() : 0;
     std::size_t next = 0;
     cause why = cause::none;
     do {
-        while (with_content && next < response->content.size() && used < buffers.size())
-            buffers[used++] = response->content[next++]->view();
+        while (next < pieces && used < buffers.size()) buffers[used++] = content[next++];
         const std::span<std::string_view> batch = std::span(buffers).first(used);
         skip = drop_written(batch, skip);
         why = co_await write(batch);
         used = 0;
-    } while (why == cause::none && with_content && next < response->content.size());
+    } while (why == cause::none && next < pieces);
     response_ended_ = why == cause::none;
     if (!response_ended_) abort();
 }

@@ -91,8 +91,7 @@ class client_connection final : public exchange_client, public connection_hook, 
 
     awaitable<void> serve(std::shared_ptr<const snapshot> config, const route& via, cache::lookup_result found,
                           std::chrono::milliseconds waited);
-    awaitable<void> finish_hit(std::shared_ptr<const cache::stored_response> response, std::string head,
-                               std::size_t skip, bool with_content);
+    awaitable<void> finish_hit(cache::response_ptr response, std::string head, std::size_t skip, bool with_content);
     awaitable<void> send_own(std::string response);
     awaitable<cause> write(std::span<std::string_view> buffers);
     awaitable<cause> wait_taken();

@@ -38,7 +38,7 @@ std::span<const std::string> page_tag_fields(const conf::route_settings& route) 
 }
 
 // Null: no page, or one that was purged.
-std::shared_ptr<const cache::stored_response> read(const page_wait::question& of, const request_context& c) {
+cache::response_ptr read(const page_wait::question& of, const request_context& c) {
     const cache::memcached_value got = of.asked->take();
     if (got.what != cache::memcached_value::outcome::found) return nullptr;
     const conf::route_settings& settings = *of.via.settings;

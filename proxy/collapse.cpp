@@ -29,7 +29,7 @@ void fill::unfollow(http::wakeable& waiter) {
     --followers_;
 }
 
-void fill::arrive(std::shared_ptr<const cache::stored_response> head, std::shared_ptr<http::growing_content> content,
+void fill::arrive(cache::response_ptr head, std::shared_ptr<http::growing_content> content,
                   std::optional<std::uint64_t> length) {
     view outcome{.now = stage::arriving};
     outcome.origin_status = head->status;
@@ -39,7 +39,7 @@ void fill::arrive(std::shared_ptr<const cache::stored_response> head, std::share
     settle(std::move(outcome));
 }
 
-void fill::validate(std::shared_ptr<const cache::stored_response> response, unsigned origin_status) {
+void fill::validate(cache::response_ptr response, unsigned origin_status) {
     view outcome{.now = stage::validated};
     outcome.origin_status = origin_status;
     outcome.response = std::move(response);
@@ -52,7 +52,7 @@ void fill::keep_to_itself(unsigned origin_status) {
     settle(std::move(outcome));
 }
 
-void fill::fail(cause why, std::shared_ptr<const cache::stored_response> stale) {
+void fill::fail(cause why, cache::response_ptr stale) {
     view outcome{.now = stage::failed};
     outcome.why = why;
     outcome.response = std::move(stale);
@@ -84,8 +84,7 @@ bool fill::goes_on_without_client() {
 }
 
 collapse::place collapse::join(std::string_view key, const cache::request_view& request,
-                               const cache::stored_response* sibling,
-                               std::shared_ptr<const cache::stored_response> refreshed) {
+                               const cache::stored_response* sibling, cache::response_ptr refreshed) {
     shard& s = shard_of(key);
     const std::lock_guard lock(s.mutex);
     const auto found = s.fills.find(key);

@@ -39,7 +39,7 @@ class fill {
     };
     struct view {
         stage now = stage::asking;
-        std::shared_ptr<const cache::stored_response> response;
+        cache::response_ptr response;
         std::shared_ptr<http::growing_content> content;
         std::optional<std::uint64_t> length;  // of it, where the endpoint said so
         unsigned origin_status = 0;           // that the endpoint said
@@ -55,12 +55,12 @@ class fill {
     void unfollow(http::wakeable& waiter);
 
     // The leader; each of these ends `asking`.
-    void arrive(std::shared_ptr<const cache::stored_response> head, std::shared_ptr<http::growing_content> content,
+    void arrive(cache::response_ptr head, std::shared_ptr<http::growing_content> content,
                 std::optional<std::uint64_t> length);
-    void validate(std::shared_ptr<const cache::stored_response> response, unsigned origin_status);
+    void validate(cache::response_ptr response, unsigned origin_status);
     void keep_to_itself(unsigned origin_status);
     // `stale`: what may stand in for what did not come; null: nothing.
-    void fail(cause why, std::shared_ptr<const cache::stored_response> stale = nullptr);
+    void fail(cause why, cache::response_ptr stale = nullptr);
     // Whether anybody follows now.
     bool followed() const;
     // The leader's client has left: true when others follow, or may still, for whom it goes on; else nobody can join
@@ -90,7 +90,7 @@ class collapse {
     // `sibling`: a response of this key that the request does not select, where one is known. `refreshed`: the stale
     // response that the caller is to refresh, behind its client's back; null where that is not so.
     place join(std::string_view key, const cache::request_view& request, const cache::stored_response* sibling,
-               std::shared_ptr<const cache::stored_response> refreshed = nullptr);
+               cache::response_ptr refreshed = nullptr);
     void leave(std::string_view key, const std::shared_ptr<proxy::fill>& led);
 
   private:

@@ -179,14 +179,14 @@ class exchange final : http::wakeable {
     cache::response_to_store response_to_store() const;
     void store_response();
     bool needs_another_fetch();
-    std::shared_ptr<const cache::stored_response> freshen();
+    cache::response_ptr freshen();
     void learn_from_response();
     void invalidate();
     awaitable<bool> answer_arriving(fill::view from, bool collapsed);
     std::optional<std::uint64_t> known_length() const;
-    awaitable<void> answer_stored(std::shared_ptr<const cache::stored_response> stored, cache_status status);
+    awaitable<void> answer_stored(cache::response_ptr stored, cache_status status);
     bool may_answer_stale() const;
-    void keep(std::shared_ptr<const cache::stored_response> response);
+    void keep(cache::response_ptr response);
     void note_uncacheable();
     void drop();
     awaitable<void> answer_stale(cause why, unsigned origin_status);
@@ -197,7 +197,7 @@ class exchange final : http::wakeable {
 
     // Memcached: exchange_tier.cpp.
     awaitable<bool> answer_from_tier();
-    awaitable<bool> answer_found(std::shared_ptr<cache::stored_response> response);
+    awaitable<bool> answer_found(cache::new_response_ptr response);
     awaitable<cache::tier_value> ask_tier();
     awaitable<bool> is_another_fetching();
     awaitable<void> wait_for(std::shared_ptr<cache::tier_lookup> asked);
@@ -283,10 +283,10 @@ class exchange final : http::wakeable {
     std::optional<std::string_view> whole_;        // all of its content, where it came with the head and is not stored
     std::shared_ptr<http::growing_content> content_;  // where it is not whole_
     cache::storability storable_{.reason = cache::not_stored::route_off};
-    bool keeps_ = false;                                       // what is storable is stored, not only shared
-    std::shared_ptr<const cache::stored_response> arriving_;   // the head, without content, of what is storable
-    std::shared_ptr<const cache::stored_response> validated_;  // the stale response, made fresh by a 304
-    std::shared_ptr<proxy::fill> fill_;                        // that this exchange leads
+    bool keeps_ = false;                 // what is storable is stored, not only shared
+    cache::response_ptr arriving_;       // the head, without content, of what is storable
+    cache::response_ptr validated_;      // the stale response, made fresh by a 304
+    std::shared_ptr<proxy::fill> fill_;  // that this exchange leads
     bool fill_left_ = false;
 
     // Memcached.

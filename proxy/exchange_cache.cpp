@@ -63,8 +63,8 @@ void exchange::count_use() {
 awaitable<bool> exchange::follow() {
     const steady::time_point limit = collapse_limit();
     const conf::route_cache_settings& rules = *in_.route.settings->cache;
-    const std::shared_ptr<const cache::stored_response> refreshed = in_.found.refreshes ? in_.found.response : nullptr;
-    std::shared_ptr<const cache::stored_response> sibling = in_.found.sibling;
+    const cache::response_ptr refreshed = in_.found.refreshes ? in_.found.response : nullptr;
+    cache::response_ptr sibling = in_.found.sibling;
     for (unsigned round = 0; round < max_rounds; ++round) {
         collapse::place place = worker_.collapse().join(in_.cache_key, view(), sibling.get(), refreshed);
         if (!place.fill) co_return false;
@@ -246,7 +246,7 @@ void exchange::store_response() {
 }
 
 // In memory, and where there is memcached, for all nodes.
-void exchange::keep(std::shared_ptr<const cache::stored_response> response) {
+void exchange::keep(cache::response_ptr response) {
     worker_.cache().keys().forget_failing(response->key);
     worker_.cache().store(response);
     if (in_.config->tier) in_.config->tier->store(std::move(response), in_.route.settings->cache->stale);
@@ -296,7 +296,7 @@ cache_status exchange::forwarded_status() const {
 
 // The stale response as the response that came says it is now; stored, unless that may not be. Null where it speaks of
 // another.
-std::shared_ptr<const cache::stored_response> exchange::freshen() {
+cache::response_ptr exchange::freshen() {
     const cache::stored_response& old = *in_.found.response;
     const conf::route_settings& route = *in_.route.settings;
     cache::freshened fresh = cache::freshen(old, in_.request, response_, *route.cache, in_.found.personal,
@@ -356,7 +356,7 @@ std::optional<std::uint64_t> exchange::known_length() const {
 // The response with its content as it comes. `collapsed`: it is the fetch of another. False where nothing was sent,
 // because the content is no longer there for those who come late.
 awaitable<bool> exchange::answer_arriving(fill::view from, bool collapsed) {
-    const std::shared_ptr<const cache::stored_response>& head = from.response;
+    const cache::response_ptr& head = from.response;
     http::content_reader reader(from.content);
     std::array<std::string_view, 1> first;
     const http::content_reader::view got = reader.peek(first);
@@ -393,9 +393,10 @@ void exchange::begin_answer(const stored_answer& a) {
 
 // Fields of the response that are for this client alone, and so are not stored.
 void exchange::append_withheld_fields(const cache::stored_response& head, std::string& fields) const {
+    if (!head.withheld) return;
     const http::connection_options connection(response_.fields);
     for (const http::field_view field : response_.fields) {
-        if (!head.control.names(field.name) || field.id == http::field_id::age) continue;
+        if (!head.withheld->names(field.name) || field.id == http::field_id::age) continue;
         if (http::is_hop_by_hop(field) || connection.names(field)) continue;
         if (cache::is_ruled(field.name, in_.route.settings->response_headers)) continue;
         http::append_field(field.name, field.value, fields);
@@ -408,7 +409,7 @@ void exchange::append_status(const cache_status& status, std::string& fields) co
 }
 
 // From what is stored.
-awaitable<void> exchange::answer_stored(std::shared_ptr<const cache::stored_response> stored, cache_status status) {
+awaitable<void> exchange::answer_stored(cache::response_ptr stored, cache_status status) {
     const wall_time now = wall_now();
     std::string boundary;
     worker_.write_request_id(boundary);

@@ -115,7 +115,7 @@ void exchange::release_fill_lock() {
 }
 
 // From memcached: into memory, and to the client, if it may be used as it is. Otherwise it is what is to be validated.
-awaitable<bool> exchange::answer_found(std::shared_ptr<cache::stored_response> response) {
+awaitable<bool> exchange::answer_found(cache::new_response_ptr response) {
     const conf::route_cache_settings& rules = *in_.route.settings->cache;
     if (!cache::selects(response->vary, view())) co_return false;
     // What is held here was fetched later, or is the very same.

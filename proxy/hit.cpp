@@ -26,9 +26,9 @@ hit_response::hit_response(const http::request_head& request, const cache::looku
     add(tail());
     if (status_ == 304 || request.method == http::verb::head) return;
     content_bytes_ = stored.content_bytes;
-    for (const http::block_ptr& block : stored.content) {
+    for (const std::string_view piece : stored.content()) {
         if (used_ == vectors_.size()) break;
-        add(block->view());
+        add(piece);
     }
 }
 

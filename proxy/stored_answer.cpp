@@ -10,7 +10,7 @@ namespace weir::proxy {
 namespace {
 
 template <class Belongs>
-void append_fields(const http::field_list& fields, Belongs belongs, std::string& out) {
+void append_fields(const cache::stored_fields& fields, Belongs belongs, std::string& out) {
     for (const http::field_view field : fields) {
         if (field.id != http::field_id::content_length && belongs(field))
             http::append_field(field.name, field.value, out);
@@ -108,12 +108,12 @@ std::vector<std::string_view> content_of(const stored_answer& a, const cache::st
     if (!a.has_content || a.length == 0) return content;
     for (std::size_t i = 0; i < a.parts.size(); ++i) {
         content.push_back(a.layout.part_heads[i]);
-        cache::append_views(stored.content, a.parts[i], content);
+        cache::append_views(stored.content(), a.parts[i], content);
     }
     if (!a.parts.empty()) {
         content.push_back(a.layout.closing);
     } else {
-        cache::append_views(stored.content, {a.window.first, std::min(a.window.end, stored.content_bytes) - 1},
+        cache::append_views(stored.content(), {a.window.first, std::min(a.window.end, stored.content_bytes) - 1},
                             content);
     }
     return content;

@@ -51,7 +51,7 @@ ratios run(const std::vector<request>& requests, std::uint64_t limit_bytes, conf
         }
         auto arriving = std::make_unique<entry>();
         arriving->asked_for = next.id;
-        arriving->id = XXH3_64bits(&next.id, sizeof next.id);
+        arriving->id = static_cast<std::uint32_t>(XXH3_64bits(&next.id, sizeof next.id));
         arriving->bytes = next.bytes;
         order->insert(*arriving);
         entries.emplace(next.id, std::move(arriving));

@@ -25,7 +25,7 @@ class number_cache {
         }
         eviction_order::item& arriving = items_[number];
         // Spread over all bits, as hashes are.
-        arriving.id = (static_cast<std::uint64_t>(number) + 1) * 0x9e3779b97f4a7c15;
+        arriving.id = (static_cast<std::uint32_t>(number) + 1) * 0x9e3779b9;
         arriving.bytes = bytes;
         order_->insert(arriving);
         return false;

@@ -195,7 +195,7 @@ TEST_CASE("the current age grows with the time in the cache", "[cache][freshness
     CHECK(current_age(*stored, test::at(-1h)) == 10s);  // the clock was set back
 }
 
-std::shared_ptr<const stored_response> saying(const std::string& control, seconds stays_fresh = 10s) {
+response_ptr saying(const std::string& control, seconds stays_fresh = 10s) {
     return test::make_stored({.response_fields = "Cache-Control: " + control, .freshness_lifetime = stays_fresh});
 }
 

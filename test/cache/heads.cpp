@@ -44,7 +44,7 @@ response::response(std::string_view fields, int status, std::string_view reason)
     require_parsed(http::parse_response_head(text_, {1024 * 1024, 10'000}, http::verb::get, head_), text_);
 }
 
-std::shared_ptr<const cache::stored_response> make_stored(const stored_parts& parts) {
+cache::response_ptr make_stored(const stored_parts& parts) {
     const request asked(parts.request_fields);
     const response answer(parts.response_fields, parts.status, parts.reason);
     std::vector<http::block_ptr> content;
@@ -63,6 +63,12 @@ std::shared_ptr<const cache::stored_response> make_stored(const stored_parts& pa
                                         parts.freshness_lifetime,
                                         parts.fill_number},
                                        parts.rules);
+}
+
+std::string whole_content(const cache::stored_response& response) {
+    std::string content;
+    for (const std::string_view piece : response.content()) content.append(piece);
+    return content;
 }
 
 }  // namespace weir::test

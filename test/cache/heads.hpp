@@ -63,6 +63,8 @@ struct stored_parts {
     cache::time_point response_time = start;
     std::uint64_t fill_number = 0;
 };
-std::shared_ptr<const cache::stored_response> make_stored(const stored_parts& parts);
+cache::response_ptr make_stored(const stored_parts& parts);
+
+std::string whole_content(const cache::stored_response& response);
 
 }  // namespace weir::test

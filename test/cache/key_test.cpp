@@ -175,19 +175,23 @@ TEST_CASE("selecting is linear in a value's white space", "[cache][key][limits]"
     CHECK(is_selected("X", "X: " + quotes + ", c", "X: " + quotes + ",c"));
 }
 
+bool supersedes(const std::vector<vary_field>& newer, const std::vector<vary_field>& older) {
+    return is_superseded(make_response({.vary = older})->vary, make_response({.vary = newer})->vary);
+}
+
 TEST_CASE("a response supersedes those its own request would have selected", "[cache][key][rfc9111-4.1]") {
     const auto gzip = *vary_for("Vary: Accept-Encoding", "Accept-Encoding: gzip, br");
     const auto same = *vary_for("Vary: Accept-Encoding", "Accept-Encoding: gzip,br");
     const auto none = *vary_for("Vary: Accept-Encoding", "");
     const auto wider = *vary_for("Vary: Accept-Encoding, Accept", "Accept-Encoding: gzip, br\nAccept: a");
-    CHECK(is_superseded(gzip, same));
-    CHECK(is_superseded(none, none));
-    CHECK_FALSE(is_superseded(gzip, none));
-    CHECK_FALSE(is_superseded(none, gzip));
-    CHECK(is_superseded(gzip, wider));
-    CHECK_FALSE(is_superseded(wider, gzip));
-    CHECK(is_superseded({}, gzip));
-    CHECK(is_superseded({}, {}));
+    CHECK(supersedes(same, gzip));
+    CHECK(supersedes(none, none));
+    CHECK_FALSE(supersedes(none, gzip));
+    CHECK_FALSE(supersedes(gzip, none));
+    CHECK(supersedes(wider, gzip));
+    CHECK_FALSE(supersedes(gzip, wider));
+    CHECK(supersedes(gzip, {}));
+    CHECK(supersedes({}, {}));
 }
 
 std::optional<std::vector<vary_field>> vary_on_cookie(const std::string& cookie, std::optional<bool> personal) {
@@ -229,9 +233,9 @@ TEST_CASE("whether it is personal does not matter to other fields", "[cache][key
 }
 
 TEST_CASE("what is personal supersedes nothing that is not", "[cache][key][rfc9111-4.1]") {
-    CHECK(is_superseded(*vary_on_cookie("Cookie: a=1", false), *vary_on_cookie("Cookie: a=2", false)));
-    CHECK_FALSE(is_superseded(*vary_on_cookie("Cookie: a=1", false), *vary_on_cookie("Cookie: sid=2", true)));
-    CHECK_FALSE(is_superseded(*vary_on_cookie("Cookie: a=1", false), *vary_on_cookie("Cookie: a=1", std::nullopt)));
+    CHECK(supersedes(*vary_on_cookie("Cookie: a=2", false), *vary_on_cookie("Cookie: a=1", false)));
+    CHECK_FALSE(supersedes(*vary_on_cookie("Cookie: sid=2", true), *vary_on_cookie("Cookie: a=1", false)));
+    CHECK_FALSE(supersedes(*vary_on_cookie("Cookie: a=1", std::nullopt), *vary_on_cookie("Cookie: a=1", false)));
 }
 
 }  // namespace

@@ -16,7 +16,7 @@ using namespace std::chrono_literals;
 constexpr std::uint64_t generation = 0xfeedc0de;
 
 struct split {
-    std::shared_ptr<const stored_response> response;
+    response_ptr response;
     std::string key;
     std::vector<memcached_item> items;
 };
@@ -86,7 +86,7 @@ TEST_CASE("pieces that are missing, cut, altered, exchanged or of another value 
     const tier_value list = decode(from.items.back().bytes, from.response->key);
     REQUIRE(list.what == kind::chunked);
     std::vector<std::string> pieces = pieces_of(from);
-    std::string cache_key = from.response->key;
+    std::string cache_key(from.response->key);
     SECTION("missing") {
         pieces[1].clear();
     }

@@ -21,9 +21,7 @@ page_source source(std::string_view bytes) {
 }
 
 std::string content_of(const memcached_page& page) {
-    std::string content;
-    for (const http::block_ptr& block : page.response->content) content.append(block->view());
-    return content;
+    return test::whole_content(*page.response);
 }
 
 TEST_CASE("a plain body is a response", "[cache][memcached][pages]") {
@@ -172,7 +170,7 @@ TEST_CASE("purges reach a page that says where the log was", "[cache][memcached]
     CHECK_FALSE(page.response->fields.has("Weir-Purge-Position"));
     std::vector<std::uint64_t> tags = {hash_tag("user-7"), hash_tag("photos"), hash_group("http://example.org", "g")};
     std::sort(tags.begin(), tags.end());
-    CHECK(page.response->tags == tags);
+    CHECK(std::ranges::equal(page.response->tags, tags));
 }
 
 TEST_CASE("our form that is malformed is no page", "[cache][memcached][pages][faults]") {

@@ -15,16 +15,14 @@ std::string key_of(int number) {
     return "http://example.org/" + std::to_string(number);
 }
 
-std::shared_ptr<const stored_response> response_of(int number, std::vector<std::string> tags,
-                                                   std::uint64_t fill_number = 0) {
-    auto response = std::make_shared<stored_response>();
-    response->key = key_of(number);
-    response->fill_number = fill_number;
-    for (const std::string& tag : tags) response->tags.push_back(hash_tag(tag));
-    return response;
+response_ptr response_of(int number, std::vector<std::string> tags, std::uint64_t fill_number = 0) {
+    const std::string key = key_of(number);
+    std::vector<std::uint64_t> hashes;
+    for (const std::string& tag : tags) hashes.push_back(hash_tag(tag));
+    return make_response({.key = key, .fill_number = fill_number, .tags = hashes});
 }
 
-std::shared_ptr<const stored_response> get(memory_store& store, int number) {
+response_ptr get(memory_store& store, int number) {
     return store.get(key_of(number), {test::request().fields()}).response;
 }
 

@@ -48,7 +48,7 @@ struct shared_log {
 struct response {
     std::size_t page = 0;
     std::uint64_t seen = 0;  // purges of the page that had been called when its fill began
-    std::shared_ptr<stored_response> stored{};
+    new_response_ptr stored{};
 };
 
 struct shared_value {
@@ -160,11 +160,9 @@ class node {
         std::uint64_t now = 0;
     };
 
-    static std::shared_ptr<stored_response> make(std::size_t page, std::uint64_t fill_number) {
-        auto made = std::make_shared<stored_response>();
-        made->key = "http://" + url_of_page(page);
-        made->fill_number = fill_number;
-        return made;
+    static new_response_ptr make(std::size_t page, std::uint64_t fill_number) {
+        const std::string key = "http://" + url_of_page(page);
+        return make_response({.key = key, .fill_number = fill_number});
     }
 
     void look_at_head() {

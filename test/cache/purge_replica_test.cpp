@@ -25,12 +25,12 @@ struct node {
                   {.say = [this](const std::string& text) { said.push_back(text); }}) {}
 
     // As a lookup that begins a fill does.
-    std::shared_ptr<stored_response> fill(const std::string& url = "example.org/", const std::string& tag = "one") {
-        auto made = std::make_shared<stored_response>();
-        made->key = "http://" + url;
-        made->tags = {hash_tag(tag)};
-        made->fill_number = log.now();
-        return made;
+    new_response_ptr fill(const std::string& url = "example.org/", const std::string& tag = "one") {
+        return fill_tagged(url, hash_tag(tag));
+    }
+    new_response_ptr fill_tagged(const std::string& url, std::uint64_t tag) {
+        const std::string key = "http://" + url;
+        return make_response({.key = key, .fill_number = log.now(), .tags = {&tag, 1}});
     }
     // What `response` of another node is here, by way of memcached. Nothing: a miss.
     std::optional<verdict> judge_shared(const node& other, const stored_response& response) {
@@ -41,11 +41,9 @@ struct node {
     std::optional<verdict> judge_at(const purge_position& at, const stored_response& response) {
         const auto number = replica.fill_number_of(at);
         if (!number) return std::nullopt;
-        stored_response here;
-        here.key = response.key;
-        here.tags = response.tags;
-        here.fill_number = *number;
-        return log.judge(here);
+        const auto here = make_response(
+            {.key = response.key, .fill_number = *number, .tags = {response.tags.data(), response.tags.size()}});
+        return log.judge(*here);
     }
     std::size_t times_said(const std::string& part) const {
         std::size_t times = 0;
@@ -115,8 +113,7 @@ TEST_CASE("groups and all reach the others too", "[cache][memcached][purge_repli
     node a(server), b(server);
     REQUIRE(a.replica.round());
     REQUIRE(b.replica.round());
-    const auto member = b.fill();
-    member->tags = {hash_group("http://example.org", "my scripts")};
+    const auto member = b.fill_tagged("example.org/", hash_group("http://example.org", "my scripts"));
     const auto other = b.fill();
     a.log.purge_group("http://example.org", "my scripts");
     REQUIRE(a.replica.round());
@@ -167,7 +164,7 @@ TEST_CASE("a node that comes, or comes back, reads what it missed", "[cache][mem
     auto b = std::make_unique<node>(server);
     REQUIRE(a.replica.round());
     REQUIRE(b->replica.round());
-    std::vector<std::shared_ptr<stored_response>> pages;
+    std::vector<new_response_ptr> pages;
     std::vector<purge_position> at;
     for (int i = 0; i < 200; ++i) {
         pages.push_back(a.fill("example.org/" + std::to_string(i)));
@@ -374,7 +371,7 @@ TEST_CASE("many purges at once are few records", "[cache][memcached][purge_repli
     const test::memcached_process server;
     node a(server), b(server);
     REQUIRE(b.replica.round());
-    std::vector<std::shared_ptr<stored_response>> pages;
+    std::vector<new_response_ptr> pages;
     for (int i = 0; i < 5'000; ++i) {
         pages.push_back(b.fill("example.org/" + std::to_string(i)));
         a.log.purge_url("example.org/" + std::to_string(i), purge_mode::hard);

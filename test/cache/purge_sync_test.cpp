@@ -21,11 +21,9 @@ namespace {
 
 using verdict = purge_log::verdict;
 
-std::shared_ptr<stored_response> page_of(const std::string& url, std::uint64_t fill_number) {
-    auto made = std::make_shared<stored_response>();
-    made->key = "http://" + url;
-    made->fill_number = fill_number;
-    return made;
+new_response_ptr page_of(const std::string& url, std::uint64_t fill_number) {
+    const std::string key = "http://" + url;
+    return make_response({.key = key, .fill_number = fill_number});
 }
 
 // Judged dead in the end.
@@ -112,7 +110,7 @@ TEST_CASE("nodes that purge all at once lose nothing", "[cache][memcached][purge
     const test::memcached_process server;
     std::vector<std::unique_ptr<node>> nodes;
     for (std::size_t i = 0; i < node_count; ++i) nodes.push_back(std::make_unique<node>(server));
-    std::vector<std::vector<std::shared_ptr<stored_response>>> pages(node_count);
+    std::vector<std::vector<new_response_ptr>> pages(node_count);
     for (std::size_t i = 0; i < node_count; ++i) {
         REQUIRE(nodes[i]->comes_into_step());
         for (std::size_t k = 0; k < node_count * purges_each; ++k) {

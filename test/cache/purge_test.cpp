@@ -14,14 +14,13 @@ struct subject {
     std::string key = "http://example.org/news/1";
     std::vector<std::string> tags{};
     std::uint64_t fill_number = 0;
+    std::vector<std::uint64_t> hashes{};  // of tags, beside `tags`
 };
 
-std::shared_ptr<stored_response> response_of(const subject& parts) {
-    auto response = std::make_shared<stored_response>();
-    response->key = parts.key;
-    response->fill_number = parts.fill_number;
-    for (const std::string& tag : parts.tags) response->tags.push_back(hash_tag(tag));
-    return response;
+new_response_ptr response_of(const subject& parts) {
+    std::vector<std::uint64_t> hashes = parts.hashes;
+    for (const std::string& tag : parts.tags) hashes.push_back(hash_tag(tag));
+    return make_response({.key = parts.key, .fill_number = parts.fill_number, .tags = hashes});
 }
 
 TEST_CASE("a purge of a URL hits every variant and both schemes, and no other URL", "[cache][purge]") {
@@ -75,8 +74,7 @@ TEST_CASE("a purge of a tag hits what has it", "[cache][purge]") {
 
 TEST_CASE("what has too many tags is hit by any", "[cache][purge][limits]") {
     purge_log log;
-    const auto response = response_of({});
-    response->tags = {any_tag};
+    const auto response = response_of({.hashes = {any_tag}});
     log.purge_url("example.org/elsewhere", purge_mode::hard);
     CHECK(log.judge(*response) == verdict::alive);
     log.purge_tag("whatever", purge_mode::hard);
@@ -85,8 +83,7 @@ TEST_CASE("what has too many tags is hit by any", "[cache][purge][limits]") {
 
 TEST_CASE("a purge of a group hits its members at that origin", "[cache][purge][rfc9875-3]") {
     purge_log log;
-    const auto member = response_of({});
-    member->tags = {hash_group("http://example.org", "scripts")};
+    const auto member = response_of({.hashes = {hash_group("http://example.org", "scripts")}});
     const auto tagged = response_of({.tags = {"scripts"}});
     log.purge_group("http://example.com", "scripts");
     CHECK(log.judge(*member) == verdict::alive);
@@ -256,8 +253,7 @@ TEST_CASE("a purge that others made hits as one of our own", "[cache][purge]") {
         {{purge_kind::all, purge_mode::hard}, true},
     }));
     purge_log log;
-    const auto response = response_of({.tags = {"one"}});
-    response->tags.push_back(hash_group("http://example.org", "scripts"));
+    const auto response = response_of({.tags = {"one"}, .hashes = {hash_group("http://example.org", "scripts")}});
     log.apply(what);
     CHECK(log.judge(*response) == (is_hit ? verdict::dead : verdict::alive));
 }

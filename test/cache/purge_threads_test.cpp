@@ -50,12 +50,11 @@ void raise(std::atomic<std::uint64_t>& to, std::uint64_t version) {
 
 // A fill: the number, then the origin, then the store.
 void fill(world& w, std::size_t page) {
-    auto response = std::make_shared<stored_response>();
-    response->fill_number = w.store.purges.now();
-    response->content_bytes = w.current[page].load();
-    response->key = key_of_page(page);
-    response->tags = {hash_tag(tag_of_page(page))};
-    w.store.put(std::move(response));
+    const std::uint64_t number = w.store.purges.now();
+    const std::uint64_t content_bytes = w.current[page].load();
+    const std::uint64_t tag = hash_tag(tag_of_page(page));
+    const std::string key = key_of_page(page);
+    w.store.put(make_response({.key = key, .fill_number = number, .tags = {&tag, 1}, .content_bytes = content_bytes}));
 }
 
 void look(world& w, std::size_t page, const request_view& request) {

@@ -16,7 +16,7 @@ class random_responses {
     explicit random_responses(std::uint64_t seed) : random_(seed) {}
 
     // Made by make_stored_response, at times followed by complete_response, as a fill does.
-    std::shared_ptr<const cache::stored_response> next();
+    cache::response_ptr next();
     cache::purge_position next_position() { return {random_(), random_()}; }
     std::size_t below(std::size_t limit) { return static_cast<std::size_t>(random_() % limit); }
     std::uint64_t number() { return random_(); }

@@ -67,12 +67,11 @@ TEST_CASE("a 304 updates fields, times and lifetime, and shares the content",
     CHECK(now.response->key == old->key);
     CHECK(now.response->control.max_age == 20s);
     CHECK(now.response->freshness_lifetime == 20s);
-    CHECK(now.response->request_time == asked_at);
+    CHECK(now.response->request_time() == asked_at);
     CHECK(now.response->response_time == answered_at);
     CHECK(now.response->corrected_initial_age == 4s);  // the Age received and the second that it took
     CHECK(now.response->etag == "\"a\"");
-    REQUIRE(now.response->content.size() == 1);
-    CHECK(now.response->content[0] == old->content[0]);
+    CHECK(test::whole_content(*now.response) == "hello");
     CHECK(now.response->content_bytes == 5);
 }
 
@@ -179,7 +178,7 @@ TEST_CASE("the route's rules hide nothing from a 304", "[cache][validation][rout
         CHECK(now.response->freshness_lifetime == 10s);
         CHECK(now.response->control.max_age == 10s);
         REQUIRE(now.response->vary.size() == 1);
-        CHECK(now.response->vary[0].name == "accept");
+        CHECK((*now.response->vary.begin()).name == "accept");
         CHECK(now.response->fields.value(http::field_id::cache_control) == "no-store");
         CHECK(now.response->fields.count(http::field_id::cache_control) == 1);
         CHECK_FALSE(now.response->fields.has(http::field_id::etag));
@@ -190,7 +189,7 @@ TEST_CASE("the route's rules hide nothing from a 304", "[cache][validation][rout
         REQUIRE(now.response);
         CHECK(now.response->freshness_lifetime == 20s);
         REQUIRE(now.response->vary.size() == 1);
-        CHECK(now.response->vary[0].value == "b");
+        CHECK((*now.response->vary.begin()).value == "b");
     }
     SECTION("a lifetime that is lost means validating again") {
         const auto old = make_stored(
@@ -211,20 +210,21 @@ TEST_CASE("a 304's Cache-Control does not go before a stored targeted field", "[
 }
 
 TEST_CASE("tags and the number of the fill go over to the freshened response", "[cache][validation]") {
-    const auto old = std::const_pointer_cast<stored_response>(
-        make_stored({.response_fields = "ETag: \"a\"\nCache-Control: max-age=10"}));
-    old->fill_number = 7;
-    old->tags = {1, 2};
+    const auto old =
+        make_stored({.response_fields = "ETag: \"a\"\nCache-Control: max-age=10\nCache-Groups: \"a\", \"b\"",
+                     .rules = {{"Cache-Groups", std::nullopt}},
+                     .fill_number = 7});
+    REQUIRE(old->tags.size() == 2);
     old->use.soft_purged = true;
     const auto now = update(*old, "");
     REQUIRE(now.response);
     CHECK(now.response->fill_number == 7);
-    CHECK(now.response->tags == std::vector<std::uint64_t>{1, 2});
+    CHECK(std::ranges::equal(now.response->tags, old->tags));
     CHECK_FALSE(now.response->use.soft_purged);
     const auto anew = update(*old, "Cache-Tag: x y").response;
     REQUIRE(anew);
     CHECK(anew->tags.size() == 2);
-    CHECK(anew->tags != old->tags);
+    CHECK_FALSE(std::ranges::equal(anew->tags, old->tags));
 }
 
 TEST_CASE("the response to a HEAD freshens or invalidates", "[cache][validation][rfc9111-4.3.5]") {

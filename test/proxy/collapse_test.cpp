@@ -34,7 +34,7 @@ TEST_CASE("the first who joins leads, the others follow until it leaves", "[prox
 TEST_CASE("who joins a refresh sees what it is of until it has an outcome", "[proxy][collapse][rfc5861-3]") {
     collapse table;
     const test::request asked;
-    const std::shared_ptr<const cache::stored_response> stale = test::make_stored({});
+    const cache::response_ptr stale = test::make_stored({});
     CHECK(table.join(key, {asked.fields()}, nullptr, stale).leads);
     const auto place = table.join(key, {asked.fields()}, nullptr);
     CHECK(place.fill->look().now == fill::stage::asking);

@@ -14,7 +14,7 @@ namespace {
 
 constexpr wall_time now = test::start + 12s;
 
-cache::lookup_result fresh(std::shared_ptr<const cache::stored_response> response, std::chrono::seconds age = 12s,
+cache::lookup_result fresh(cache::response_ptr response, std::chrono::seconds age = 12s,
                            std::chrono::seconds ttl = 48s) {
     return {.what = cache::outcome::fresh,
             .why = cache::forwarded::none,
@@ -23,7 +23,7 @@ cache::lookup_result fresh(std::shared_ptr<const cache::stored_response> respons
             .ttl = ttl};
 }
 
-std::shared_ptr<const cache::stored_response> page(const std::string& fields = "Content-Type: text/plain") {
+cache::response_ptr page(const std::string& fields = "Content-Type: text/plain") {
     return test::make_stored({.response_fields = fields + "\nDate: Thu, 01 Jan 2026 00:00:00 GMT", .content = "hello"});
 }
 
@@ -168,16 +168,16 @@ TEST_CASE("a stored response without content or other than 200 is sent as it is"
 }
 
 TEST_CASE("one write takes a hit's first blocks", "[proxy][hit]") {
-    const http::block_ptr block = http::block::make(3, nullptr);
-    std::copy_n("abc", 3, block->data());
-    block->grow(3);
+    const http::block_ptr block = http::block::make(300, nullptr);
+    std::fill_n(block->data(), 300, 'x');
+    block->grow(300);
     const test::request asked;
     const test::response from("Date: Thu, 01 Jan 2026 00:00:00 GMT");
     const auto stored = cache::make_stored_response({.key = "http://example.org/",
                                                      .request = {asked.head().fields},
                                                      .response = from.head(),
                                                      .content = std::vector<http::block_ptr>(100, block),
-                                                     .content_bytes = 300,
+                                                     .content_bytes = 30'000,
                                                      .request_time = test::start,
                                                      .response_time = test::start,
                                                      .freshness_lifetime = 60s},
@@ -185,8 +185,8 @@ TEST_CASE("one write takes a hit's first blocks", "[proxy][hit]") {
     std::string scratch;
     const cache::lookup_result found = fresh(stored);
     const hit_response hit(asked.head(), found, true, true, now, scratch);
-    CHECK(hit.content_bytes() == 300);
+    CHECK(hit.content_bytes() == 30'000);
     CHECK(hit.vectors().size() == 64);
-    CHECK(bytes(hit).size() == hit.head().size() + hit.tail().size() + 62 * 3);
-    CHECK(hit.size() == hit.head().size() + hit.tail().size() + 300);
+    CHECK(bytes(hit).size() == hit.head().size() + hit.tail().size() + 62 * 300);
+    CHECK(hit.size() == hit.head().size() + hit.tail().size() + 30'000);
 }

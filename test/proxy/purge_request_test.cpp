@@ -61,11 +61,8 @@ purge_order ordered_by(const std::string& text, std::string_view host = "www.exa
     return order_of(head_of(text), host, *config);
 }
 
-std::unique_ptr<cache::stored_response> stored(std::string key, std::vector<std::uint64_t> tags = {}) {
-    auto response = std::make_unique<cache::stored_response>();
-    response->key = std::move(key);
-    response->tags = std::move(tags);
-    return response;
+cache::response_ptr stored(const std::string& key, const std::vector<std::uint64_t>& tags = {}) {
+    return cache::make_response({.key = key, .tags = tags});
 }
 
 }  // namespace
