@@ -3,6 +3,17 @@
 // cache. What is of no list, or more than a list holds, is the heap's.
 #pragma once
 
+#if defined(__SANITIZE_ADDRESS__)
+#define WEIR_ADDRESS_SANITIZER
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define WEIR_ADDRESS_SANITIZER
+#endif
+#endif
+#ifdef WEIR_ADDRESS_SANITIZER
+#include <sanitizer/asan_interface.h>
+#endif
+
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -19,6 +30,7 @@ class recycled_memory {
         list& own = here_.of[n];
         if (!own.first) return take_new(n);
         piece* const taken = own.first;
+        show(taken, n);
         own.first = taken->next;
         --own.size;
         return taken;
@@ -30,6 +42,7 @@ class recycled_memory {
         list& own = here_.of[n];
         own.first = ::new (memory) piece{own.first};
         ++own.size;
+        hide(memory, n);
     }
 
   private:
@@ -53,6 +66,7 @@ class recycled_memory {
             for (list& each : here_.of) {
                 while (each.first) {
                     piece* const freed = each.first;
+                    show(freed, static_cast<std::size_t>(&each - here_.of.data()));
                     each.first = freed->next;
                     ::operator delete(freed);
                 }
@@ -61,7 +75,22 @@ class recycled_memory {
         }
     };
 
-    static std::size_t list_for(std::size_t bytes) { return (bytes - 1) / step; }
+    // The address sanitizer reports who uses what was given back.
+#ifdef WEIR_ADDRESS_SANITIZER
+    static void hide(const void* memory, std::size_t n) {
+        __asan_poison_memory_region(memory, (n + 1) * step);
+    }
+    static void show(const void* memory, std::size_t n) {
+        __asan_unpoison_memory_region(memory, (n + 1) * step);
+    }
+#else
+    static void hide(const void*, std::size_t) {}
+    static void show(const void*, std::size_t) {}
+#endif
+
+    static std::size_t list_for(std::size_t bytes) {
+        return (bytes - 1) / step;
+    }
     static void* take_new(std::size_t n) {
         static thread_local const end_of_thread cleaner;
         here_.most = 256;

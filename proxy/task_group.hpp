@@ -72,7 +72,8 @@ class task_group {
         ending(task_group& group, std::exception_ptr& failure, Done& done)
             : group_(group), failure_(failure), done_(done) {}
         bool await_ready() const noexcept { return false; }
-        void await_suspend(std::coroutine_handle<> ended) noexcept {
+        // Inlined by clang 14, it has its variables in the frame that it destroys.
+        [[gnu::noinline]] void await_suspend(std::coroutine_handle<> ended) noexcept {
             task_group& group = group_;
             const std::exception_ptr failure = std::move(failure_);
             Done done = std::move(done_);
