@@ -4,6 +4,7 @@
 #include <atomic>
 #include <catch2/catch.hpp>
 #include <string>
+#include <utility>
 
 #include "test/end_to_end/memcached_and_weir.hpp"
 #include "test/support/gzipped.hpp"
@@ -260,9 +261,12 @@ TEST_CASE("a page that CherryPy deletes or purges is asked for again", "[end_to_
     CHECK(eventually([&] { return of.ask("/news").content != old; }));
     CHECK(of.ask("/list").content == other);
     CHECK(of.is_kept("/list"));
-    // And the newer one is kept.
-    CHECK(eventually([&] { return of.is_kept("/news"); }));
-    CHECK(of.ask("/news").content != old);
+    // And the newer one is kept: here, or by the tool. The tool's counts as purged where it was begun between the purge
+    // and the one that weir published for the POST (see purge_positions); what weir has stored answers then.
+    std::string newer;
+    CHECK(eventually([&] { return std::exchange(newer, of.ask("/news").content) == newer; }));
+    CHECK(of.ask("/news").content == newer);
+    CHECK(newer != old);
 }
 
 TEST_CASE("requests with a query have pages where the key has it", "[end_to_end][memcached][pages][python]") {
