@@ -313,6 +313,8 @@ awaitable<void> exchange::pull_response() {
         pull_ended_.wake();
     });
     try {
+        // Who waits for what is fetched hears of its head before storing it may be given up.
+        if (fill_) co_await let_others_run(worker_);
         co_await pull_content();
     } catch (const std::exception& e) {
         // Who relays it must see that no more will come.
