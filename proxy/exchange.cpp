@@ -373,7 +373,11 @@ void exchange::run_beside(bool& running, awaitable<void> (exchange::*task)()) {
 // Waits for the tasks beside run(). What will be stored, or is read by others, is read to its end, whoever has left;
 // all else is broken off.
 awaitable<void> exchange::settle() {
-    if (pull_running_ && !storable_ && !(fill_ && fill_->followed())) connection_->stream().close();
+    if (pull_running_) {
+        if (!storable_ && !(fill_ && fill_->followed())) connection_->stream().close();
+        // Of a 304, or a stale response in its place, nobody has read: see end_fetch.
+        const http::content_reader nobody(content_);
+    }
     if (!departed_) departed_at_ = coarse_now();
     departed_ = true;
     while (pull_running_) co_await pull_ended_.wait(long_wait);

@@ -264,6 +264,18 @@ TEST_CASE("conditions on what is not stored are judged when it is here", "[end_t
     CHECK(client.ask_get("/").content == "content");
 }
 
+TEST_CASE("content that a 304 leaves behind does not hold the connection", "[end_to_end][caching][rfc9110-13]") {
+    const origin_and_weir under_test(scripted_origin::answering([](const request& got) {
+                                         const std::string content =
+                                             got.target == "/large" ? std::string(400'000, 'x') : "small";
+                                         return ok(content, "ETag: \"v1\"\r\nCache-Control: no-store\r\n");
+                                     }),
+                                     {.route = "    buffering: {response: off}\n"});
+    auto client = under_test.weir.client();
+    CHECK(client.ask_get("/large", "If-None-Match: \"v1\"\r\n").status == 304);
+    CHECK(client.ask_get("/small").content == "small");
+}
+
 TEST_CASE("conditions on what is known not to be storable are the origin's", "[end_to_end][caching][rfc9110-13]") {
     const origin_and_weir under_test(scripted_origin::answering([](const request& got) {
         return got.has("If-None-Match") ? std::string("HTTP/1.1 304 Not Modified\r\nETag: \"v1\"\r\n\r\n")

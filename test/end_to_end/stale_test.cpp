@@ -221,6 +221,25 @@ TEST_CASE("a stale response stands in for an error", "[end_to_end][stale][rfc586
     end.open();
 }
 
+TEST_CASE("an error that a stale response stands in for does not hold the connection",
+          "[end_to_end][stale][rfc5861-4]") {
+    std::atomic<bool> fails{false};
+    const origin_and_weir under_test(scripted_origin::answering([&](const request& got) {
+                                         if (got.target != "/") return ok("other", "Cache-Control: no-store\r\n");
+                                         if (!fails)
+                                             return ok("content", "Cache-Control: max-age=1, stale-if-error=600\r\n");
+                                         return "HTTP/1.1 500 Internal Server Error\r\nContent-Length: 400000\r\n\r\n" +
+                                                std::string(400'000, 'x');
+                                     }),
+                                     {.upstream = no_retry, .route = "    buffering: {response: off}\n"});
+    auto client = under_test.weir.client();
+    CHECK(client.ask_get("/").content == "content");
+    fails = true;
+    const response got = ask_until_stale(client);
+    CHECK(got.content == "content");
+    CHECK(client.ask_get("/other").content == "other");
+}
+
 TEST_CASE("the response to a HEAD freshens what is stored, or takes it away", "[end_to_end][stale][rfc9111-4.3.5]") {
     const bool same = GENERATE(true, false);
     CAPTURE(same);
