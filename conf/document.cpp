@@ -10,6 +10,7 @@
 #include <yaml-cpp/parser.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
@@ -296,9 +297,11 @@ std::optional<std::string> read_file(const std::string& path, const place& at, r
         to.fault(at, "cannot read " + in_quotes(path) + ": " + std::strerror(errno));
         return std::nullopt;
     }
-    std::string content(most_bytes + 1, '\0');
-    in.read(content.data(), static_cast<std::streamsize>(content.size()));
-    content.resize(static_cast<std::size_t>(in.gcount()));
+    // By pieces: room for the most that may come, zeroed, would be half the work of a reload.
+    std::string content;
+    std::array<char, 16 * 1024> piece;
+    while (content.size() <= most_bytes && (in.read(piece.data(), piece.size()), in.gcount() > 0))
+        content.append(piece.data(), static_cast<std::size_t>(in.gcount()));
     if (content.size() > most_bytes) {
         to.fault(at, in_quotes(path) + " is larger than 4 MiB; that is no configuration");
         return std::nullopt;
