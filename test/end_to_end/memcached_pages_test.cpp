@@ -267,6 +267,7 @@ TEST_CASE("a page that CherryPy deletes or purges is asked for again", "[end_to_
     CHECK(eventually([&] { return std::exchange(newer, of.ask("/news").content) == newer; }));
     CHECK(of.ask("/news").content == newer);
     CHECK(newer != old);
+    if (!has_cache) CHECK(eventually([&] { return of.is_kept("/news"); }));
 }
 
 TEST_CASE("requests with a query have pages where the key has it", "[end_to_end][memcached][pages][python]") {
