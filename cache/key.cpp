@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "cache/cookies.hpp"
+#include "proxy/http/field_names.hpp"
 #include "proxy/http/fields.hpp"
 #include "proxy/http/target.hpp"
 
@@ -179,7 +180,7 @@ vary_field vary_field_of(std::string_view name, const request_view& request) {
     vary_field field;
     field.name.resize(name.size());
     std::transform(name.begin(), name.end(), field.name.begin(), lower);
-    field.id = boost::beast::http::string_to_field({name.data(), name.size()});
+    field.id = http::find_field_id(name);
     if (field.id == http::field_id::cookie && request.personal) {
         field.value.emplace(personal_text(*request.personal));
         return field;

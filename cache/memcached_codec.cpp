@@ -8,6 +8,7 @@
 #include "cache/key.hpp"
 #include "cache/memcached_chunks.hpp"
 #include "cache/tags.hpp"
+#include "proxy/http/field_names.hpp"
 #include "proxy/http/fields.hpp"
 
 namespace weir::cache {
@@ -130,7 +131,7 @@ std::vector<vary_field> read_vary(binary_reader& in) {
     for (vary_field& field : vary) {
         field.name = in.text();
         if (!is_vary_name(field.name)) in.fail();
-        field.id = boost::beast::http::string_to_field({field.name.data(), field.name.size()});
+        field.id = http::find_field_id(field.name);
         if (in.boolean()) field.value = in.text();
     }
     return vary;

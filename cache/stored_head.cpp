@@ -9,6 +9,7 @@
 #include "cache/key.hpp"
 #include "cache/tags.hpp"
 #include "proxy/http/date.hpp"
+#include "proxy/http/field_names.hpp"
 #include "proxy/http/fields.hpp"
 #include "proxy/http/framing.hpp"
 
@@ -64,7 +65,7 @@ head_writer write_head(const response_to_store& from, std::span<const conf::head
     if (!keeps_date && !is_ruled("Date", rules)) write_date(out, date);
     for (const conf::header_rule& rule : rules) {
         if (!rule.value) continue;
-        out.field(boost::beast::http::string_to_field({rule.name.data(), rule.name.size()}), rule.name, *rule.value);
+        out.field(http::find_field_id(rule.name), rule.name, *rule.value);
     }
     if (from.content_bytes && http::may_have_content(from.response.status, http::verb::get)) {
         out.field(http::field_id::content_length, "Content-Length", std::to_string(*from.content_bytes));
@@ -112,7 +113,7 @@ bool add_field(std::string_view line, http::field_list& fields) {
     const std::string_view name = line.substr(0, colon);
     const std::string_view value = line.substr(colon + 2);
     if (!http::valid_field_name(name) || !http::valid_field_value(value)) return false;
-    fields.add(boost::beast::http::string_to_field({name.data(), name.size()}), name, value);
+    fields.add(http::find_field_id(name), name, value);
     return true;
 }
 

@@ -6,6 +6,7 @@
 #include "cache/conditional.hpp"
 #include "cache/freshness.hpp"
 #include "proxy/finally.hpp"
+#include "proxy/http/field_names.hpp"
 #include "proxy/http/framing.hpp"
 #include "proxy/tunnel.hpp"
 #include "proxy/worker.hpp"
@@ -19,7 +20,7 @@ void keep_not_modified_fields(std::string& lines) {
     for (std::size_t at = 0; at < lines.size();) {
         const std::size_t next = lines.find("\r\n", at) + 2;
         const std::string_view name = std::string_view(lines).substr(at, lines.find(':', at) - at);
-        const auto id = boost::beast::http::string_to_field({name.data(), name.size()});
+        const auto id = http::find_field_id(name);
         if (cache::belongs_in_not_modified({id, name, {}})) {
             at = next;
         } else {
