@@ -64,21 +64,6 @@ void read_descriptor_limit(machine& into) {
     into.soft_open_files = limit.rlim_cur;
 }
 
-void read_spool(const conf::buffering_settings& buffering, machine& into) {
-    if (!buffering.spool_max_bytes) return;
-    const char* const folder = buffering.spool_dir.c_str();
-    struct stat about {};
-    struct statvfs disk {};
-    if (::stat(folder, &about) != 0)
-        into.spool_fault = errno == ENOENT ? "it does not exist" : error_text(errno);
-    else if (!S_ISDIR(about.st_mode))
-        into.spool_fault = "it is no folder";
-    else if (::faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS) != 0)
-        into.spool_fault = "it cannot be written to: " + error_text(errno);
-    else if (::statvfs(folder, &disk) == 0)
-        into.free_disk = std::uint64_t{disk.f_bavail} * disk.f_frsize;
-}
-
 void print(std::ostream& out, const finding& each) {
     out << (each.fits() ? "OK   " : "NO   ") << each.limit << ": " << each.found << "; needed: " << each.needed << '\n';
     if (each.fits()) return;
@@ -109,6 +94,23 @@ std::vector<std::string> memory_limit_files(std::string_view text) {
         }
     }
     return files;
+}
+
+void read_spool(const conf::buffering_settings& buffering, machine& into) {
+    into.free_disk.reset();
+    into.spool_fault.clear();
+    if (!buffering.spool_max_bytes) return;
+    const char* const folder = buffering.spool_dir.c_str();
+    struct stat about {};
+    struct statvfs disk {};
+    if (::stat(folder, &about) != 0)
+        into.spool_fault = errno == ENOENT ? "it does not exist" : error_text(errno);
+    else if (!S_ISDIR(about.st_mode))
+        into.spool_fault = "it is no folder";
+    else if (::faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS) != 0)
+        into.spool_fault = "it cannot be written to: " + error_text(errno);
+    else if (::statvfs(folder, &disk) == 0)
+        into.free_disk = std::uint64_t{disk.f_bavail} * disk.f_frsize;
 }
 
 machine read_machine(const conf::settings& settings) {
@@ -149,8 +151,8 @@ int run_doctor(const conf::settings& settings, std::ostream& out) {
     return bad == 0 ? 0 : 1;
 }
 
-void warn_of_limits(const conf::settings& settings) {
-    for (const finding& each : judge(settings, read_machine(settings))) {
+void warn_of_limits(const conf::settings& settings, const machine& on) {
+    for (const finding& each : judge(settings, on)) {
         if (each.fits()) continue;
         log::warning("{}: {}; needed: {}; weir doctor FILE says more", each.limit, each.found, each.needed);
     }

@@ -82,7 +82,8 @@ bool server::start() {
     }
     log::start(logs_.error_buffer(), first_.log.level);
     raise_descriptor_limit();
-    warn_of_limits(first_);
+    machine_ = read_machine(first_);
+    warn_of_limits(first_, machine_);
 
     std::string why;
     if (!prepare(std::move(first_), why)) {
@@ -270,10 +271,11 @@ void server::apply(configuration next) {
         }
         listener = stays ? std::next(listener) : listeners_.erase(listener);
     }
-    if (before) warn_of_limits(settings);
     last_reload_failed_ = false;
     loaded_ = std::chrono::system_clock::now();
     if (before) {
+        read_spool(settings.buffering, machine_);
+        warn_of_limits(settings, machine_);
         log::info("reloaded: generation {}: {}", generation_, describe_changes(before->settings, settings));
         if (before->settings.workers != settings.workers) log::warning("workers changed: that takes a restart");
         if (before->settings.cache.eviction != settings.cache.eviction)
