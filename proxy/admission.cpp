@@ -7,7 +7,7 @@
 
 namespace weir::proxy {
 
-admission::admission(worker& on, const route& via) : worker_(on), via_(via), served_(on.context(), on.inbox()) {}
+admission::admission(worker& on, const route& via) : worker_(on), via_(via) {}
 
 awaitable<cause> admission::enter(std::span<const std::uint32_t> tried, const balancer::affinity& request) {
     release();
@@ -53,8 +53,9 @@ awaitable<cause> admission::wait(std::span<const std::uint32_t> tried, const bal
     const conf::queue_settings& limits = *upstream.settings.queue;
     const auto left = limits.timeout - std::chrono::floor<std::chrono::milliseconds>(waited_);
     if (left.count() <= 0) co_return cause::queue_timeout;
-    served_.prepare_remote();
-    balancer::queue::waiter place(served_, via_.settings->priority, tried, only);
+    event& served = served_.emplace(worker_.context(), worker_.inbox());
+    served.prepare_remote();
+    balancer::queue::waiter place(served, via_.settings->priority, tried, only);
     const steady::time_point began = steady::now();
     if (upstream.queue->join(place, limits, began) == balancer::queue::joined::full) co_return cause::queue_full;
     // A slot that came free before this one was in the queue was offered to nobody.
@@ -66,7 +67,7 @@ awaitable<cause> admission::wait(std::span<const std::uint32_t> tried, const bal
         if (const auto got = upstream.queue->leave(place); got.granted)
             balancer::release_slot(upstream, got.granted, began);
     });
-    co_await served_.wait(left);
+    co_await served.wait(left);
     waits = false;
     balancer::queue::outcome got = upstream.queue->leave(place);
     waited_ += std::chrono::duration_cast<std::chrono::microseconds>(steady::now() - began);
@@ -82,7 +83,7 @@ awaitable<cause> admission::wait(std::span<const std::uint32_t> tried, const bal
 
 void admission::give_up() {
     given_up_ = true;
-    served_.wake();
+    if (served_) served_->wake();
 }
 
 void admission::release() {

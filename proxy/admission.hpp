@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 
 #include "balancer/selector.hpp"
@@ -44,7 +45,8 @@ class admission {
     worker& worker_;
     const route& via_;
     std::shared_ptr<balancer::endpoint> endpoint_;
-    event served_;
+    // Of the last wait. Each has its own: a slot's wake that comes just after its wait has ended is not for the next.
+    std::optional<event> served_;
     std::chrono::microseconds waited_{0};
     bool holds_slot_ = false;
     bool given_up_ = false;
