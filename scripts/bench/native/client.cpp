@@ -61,7 +61,8 @@ std::string answer_to_post(std::size_t size, const std::string& sha256_of_conten
 }
 
 const char* to_string(outcome result) {
-    static constexpr std::array names = {"right", "wrong", "status", "cut", "closed", "garbled", "refused", "timeout"};
+    static constexpr std::array<const char*, outcomes> names = {"right",  "wrong",   "status",  "cut",
+                                                                "closed", "garbled", "refused", "timeout"};
     return names[static_cast<std::size_t>(result)];
 }
 
@@ -70,8 +71,8 @@ outcome judge(const response_reader& response) {
     if (!response.begun()) return outcome::closed;
     if (response.mismatch()) return outcome::wrong;
     if (!response.complete()) return outcome::cut;
-    if (response.status() != 200) return outcome::status;
-    return response.right() ? outcome::right : outcome::wrong;
+    if (response.right()) return outcome::right;
+    return response.status() == 200 ? outcome::wrong : outcome::status;
 }
 
 client::client(loop& runs, std::uint16_t port, clock::duration timeout, finished on_finished)

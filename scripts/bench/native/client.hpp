@@ -30,7 +30,7 @@ request make_post(std::string kind, const std::string& target, const std::string
 std::string answer_to_post(std::size_t size, const std::string& sha256_of_content);
 
 enum class outcome : std::uint8_t {
-    right,    // 200, and all of it is right
+    right,    // 200, and all of it is right; or 2xx where anything is
     wrong,    // 200 and whole by its framing, but not what was asked for
     status,   // another status
     cut,      // ended visibly before its end
@@ -39,6 +39,7 @@ enum class outcome : std::uint8_t {
     refused,  // no connection
     timeout,
 };
+constexpr std::size_t outcomes = 8;
 const char* to_string(outcome result);
 // What the reader of a response that ended, or whose connection ended, has seen.
 outcome judge(const response_reader& response);
@@ -52,6 +53,7 @@ class client final : public task {
     ~client() override;
 
     void start(request what);
+    std::uint16_t port() const { return port_; }
     bool connected() const { return socket_ >= 0; }
     bool busy() const { return busy_; }
     clock::time_point idle_since() const { return idle_since_; }

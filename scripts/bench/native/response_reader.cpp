@@ -71,7 +71,9 @@ void response_reader::end() {
 }
 
 void response_reader::take(std::string_view part) {
-    if (status_ == 200 && !mismatch_) {
+    if (expected_.anything) {
+        if (expected_.kept) expected_.kept->append(part);
+    } else if (status_ == 200 && !mismatch_) {
         if (content_bytes_ + part.size() > expected_size())
             mismatch_ = true;
         else if (!expected_.literal.empty())
@@ -104,6 +106,7 @@ void response_reader::read_line(std::string_view text) {
 void response_reader::read_head(std::string_view text) {
     if (status_ == 0) {
         if (!text.starts_with("HTTP/1.") || text.size() < 12 || !parse(text.substr(9, 3), status_)) at_ = place::bad;
+        keep_ = !text.starts_with("HTTP/1.0");
         return;
     }
     if (!text.empty()) {
@@ -138,6 +141,10 @@ void response_reader::read_field(std::string_view name, std::string_view value) 
         chunked_ = same(value, "chunked");
     } else if (same(name, "connection") && same(value, "close")) {
         keep_ = false;
+    } else if (same(name, "connection") && same(value, "keep-alive")) {
+        keep_ = true;
+    } else if (same(name, "set-cookie")) {
+        cookies_.emplace_back(value);
     } else if (same(name, "retry-after")) {
         retry_after_ = true;
     }
