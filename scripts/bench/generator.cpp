@@ -1,14 +1,17 @@
 // The load of `compare`: one thread that asks as fast as it is answered, or at a rate, and checks every response:
-// status, length and each byte of the content, which is all 'x'. It costs about half of what wrk costs, so that it is
-// less often the limit of what is measured: a request is one send and one recv, and no call to change what epoll
-// watches.
+// status, length and each byte of the content, which is all 'x' unless --content says otherwise. It costs about half of
+// what wrk costs, so that it is less often the limit of what is measured: a request is one send and one recv, and no
+// call to change what epoll watches.
 //
 // generator --port P --connections N --target T --bytes CONTENT_BYTES
+//           [--content FILE]  the content that is right, instead of --bytes of x's
+//           [--patience S]    seconds until an answer comes too late; 10
 //           [--fields FILE]   lines that are added to the head
 //           [--close 1]       a connection for each request, which the server closes
 //           [--distinct 1]    the run of seven zeros in the target becomes the number of the request
 // Connects, prints "ready", then takes orders on its standard input, one a line, and answers each with a line of JSON:
-//   seconds S    requests N    rate PER_SECOND S    waves N
+//   seconds S    requests N [S]    rate PER_SECOND S    waves N
+// Of requests with S none is begun after so many seconds.
 // A rate is kept whatever becomes of it: a request is due when it is due, and its latency counts from there. In waves,
 // all connections ask at once, and again only when all are answered: what meets what in the server depends least on
 // who gets a core when.
@@ -30,6 +33,7 @@
 #include <fstream>
 #include <iostream>
 #include <iterator>
+#include <numeric>
 #include <sstream>
 #include <string>
 #include <string_view>
@@ -42,13 +46,23 @@ namespace {
 using clock_type = std::chrono::steady_clock;
 using namespace std::chrono_literals;
 
-constexpr auto patience = 10s;
 constexpr std::size_t digits = 7;
 constexpr std::string_view zeros = "0000000";  // in a target: where the number of a request goes
 
 [[noreturn]] void fail(const char* what) {
     std::perror(what);
     std::exit(1);
+}
+
+std::string contents(const std::string& path) {
+    std::ifstream file(path, std::ios::binary);
+    std::string text(std::istreambuf_iterator<char>(file), {});
+    if (!file) fail(path.c_str());
+    return text;
+}
+
+clock_type::duration seconds(double count) {
+    return std::chrono::duration_cast<clock_type::duration>(std::chrono::duration<double>(count));
 }
 
 double microseconds(clock_type::duration length) {
@@ -66,14 +80,18 @@ struct tally {
         std::nth_element(latencies.begin(), at, latencies.end());
         return *at;
     }
+    double mean() const {
+        if (latencies.empty()) return 0;
+        return std::accumulate(latencies.begin(), latencies.end(), 0.0) / static_cast<double>(latencies.size());
+    }
     void print(clock_type::duration length) {
         const double median = percentile(0.5);
         std::printf(
-            "{\"requests\": %zu, \"microseconds\": %.0f, \"bytes\": %zu, \"p50\": %.1f, \"p99\": %.1f, "
-            "\"connect\": %zu, \"read\": %zu, \"write\": %zu, \"status\": %zu, \"content\": %zu, "
-            "\"timeout\": %zu}\n",
-            latencies.size(), microseconds(length), bytes, median, percentile(0.99), connect, read, write, status,
-            content, timeout);
+            "{\"requests\": %zu, \"microseconds\": %.0f, \"bytes\": %zu, \"mean\": %.1f, \"p50\": %.1f, "
+            "\"p99\": %.1f, \"connect\": %zu, \"read\": %zu, \"write\": %zu, \"status\": %zu, "
+            "\"content\": %zu, \"timeout\": %zu}\n",
+            latencies.size(), microseconds(length), bytes, mean(), median, percentile(0.99), connect, read, write,
+            status, content, timeout);
         std::fflush(stdout);
     }
 };
@@ -83,10 +101,12 @@ enum class progress { waits, done, ended, wrong_status, wrong_content };
 // What has come of one response.
 class response {
   public:
-    void expect(std::size_t content_bytes) {
+    // `right` is the content, nullptr for x's, and has to outlive the response.
+    void expect(std::size_t content_bytes, const char* right) {
         head_.clear();
         in_content_ = false;
         left_ = content_bytes;
+        right_ = right;
     }
     progress take(std::string_view bytes) {
         if (in_content_) return take_content(bytes);
@@ -123,16 +143,19 @@ class response {
         return std::string_view::npos;
     }
     progress take_content(std::string_view bytes) {
-        static const std::string right(256 * 1024, 'x');
+        static const std::string plain(256 * 1024, 'x');
         if (bytes.size() > left_) return progress::wrong_content;
-        if (std::memcmp(bytes.data(), right.data(), bytes.size()) != 0) return progress::wrong_content;
+        const char* const right = right_ ? right_ : plain.data();
+        if (std::memcmp(bytes.data(), right, bytes.size()) != 0) return progress::wrong_content;
         left_ -= bytes.size();
+        if (right_) right_ += bytes.size();
         return left_ == 0 ? progress::done : progress::waits;
     }
 
     std::string head_;  // as long as it is not whole
     bool in_content_ = false;
     std::size_t left_ = 0;
+    const char* right_ = nullptr;  // what is left of it
 };
 
 struct connection {
@@ -150,17 +173,18 @@ class generator {
     explicit generator(const bench::arguments& given)
         : port_(static_cast<std::uint16_t>(given.required("port"))),
           content_bytes_(given.count("bytes", 1024)),
+          patience_(seconds(given.number("patience", 10))),
           closing_(given.count("close", 0) != 0),
           distinct_(given.count("distinct", 0) != 0),
           epoll_(::epoll_create1(EPOLL_CLOEXEC)),
           connections_(given.count("connections", 1)) {
         std::string head =
             "GET " + given.text("target", "/") + " HTTP/1.1\r\nHost: 127.0.0.1:" + std::to_string(port_) + "\r\n";
-        if (const std::string path = given.text("fields", ""); !path.empty()) {
-            std::ifstream file(path, std::ios::binary);
-            head.append(std::istreambuf_iterator<char>(file), {});
-            if (!file) fail(path.c_str());
+        if (const std::string path = given.text("content", ""); !path.empty()) {
+            content_ = contents(path);
+            content_bytes_ = content_.size();
         }
+        if (const std::string path = given.text("fields", ""); !path.empty()) head += contents(path);
         if (closing_) head += "Connection: close\r\n";
         head += "\r\n";
         number_at_ = head.find(zeros);
@@ -190,7 +214,7 @@ class generator {
             if (now - last_look < 1s) continue;
             last_look = now;
             for (auto& one : connections_)
-                if (one.busy && now - one.due > patience) give_up(one, tally_.timeout);
+                if (one.busy && now - one.due > patience_) give_up(one, tally_.timeout);
         }
         tally_.print(now - start);
     }
@@ -217,8 +241,7 @@ class generator {
         }
     }
     static clock_type::time_point due_of(std::size_t number, clock_type::time_point start, double rate) {
-        return start +
-               std::chrono::duration_cast<clock_type::duration>(std::chrono::duration<double>(double(number) / rate));
+        return start + seconds(double(number) / rate);
     }
 
     void begin(connection& with, clock_type::time_point due) {
@@ -226,7 +249,7 @@ class generator {
         with.answered = false;
         with.sent = 0;
         with.due = due;
-        with.answer.expect(content_bytes_);
+        with.answer.expect(content_bytes_, content_.empty() ? nullptr : content_.data());
         if (distinct_ && number_at_ != std::string::npos) {
             std::array<char, digits + 1> number;
             std::snprintf(number.data(), number.size(), "%07zu", (started_ - 1) % 10'000'000);
@@ -342,6 +365,8 @@ class generator {
 
     std::uint16_t port_;
     std::size_t content_bytes_;
+    std::string content_;  // empty: x's
+    clock_type::duration patience_;
     bool closing_;
     bool distinct_;
     int epoll_;
@@ -370,13 +395,10 @@ int main(int argc, char** argv) {
         double first = 0;
         double second = 0;
         words >> order >> first >> second;
-        const auto seconds = [](double count) {
-            return std::chrono::duration_cast<clock_type::duration>(std::chrono::duration<double>(count));
-        };
         if (order == "seconds")
             runs.run(unlimited, seconds(first), 0);
         else if (order == "requests")
-            runs.run(static_cast<std::size_t>(first), 0s, 0);
+            runs.run(static_cast<std::size_t>(first), seconds(second), 0);
         else if (order == "waves")
             runs.run(static_cast<std::size_t>(first), 0s, 0, true);
         else if (order == "rate")
