@@ -25,6 +25,7 @@ class Work:
     memory_mib: int = 256      # of the cache
     pages: bool = False        # that the application put into memcached
     counted: bool = False      # under callgrind
+    in_flight: int = 0         # requests that weir lets the origin have at once, the others wait; 0: all of them
 
 
 class _Peer(contextlib.AbstractContextManager):
@@ -150,10 +151,12 @@ class Weir(_Peer):
         log = f"{{access: {self.access_log}, format: json}}" if self.access_log else "{access: off}"
         # Without pages no memcached: it would be a second level of the cache, which no other peer has.
         memcached = f"{{servers: [127.0.0.1:{self._memcached_port}]}}" if self._work.pages else "off"
+        # Who is over it waits, longer than anybody has patience for.
+        limit = f"max_in_flight: {self._work.in_flight}\n    queue: {{length: 10000, timeout: 60s}}"
         pages = '{key: "page:{path}", content_type: text/html}' if self._work.pages else "off"
         fill_in("weir.yaml.in", self._config, {
             "WORKERS": self._work.workers, "LOG": log, "ORIGIN": self._origin_port, "MORE_SERVERS": more_servers,
-            "MEMORY": self._work.memory_mib, "MEMCACHED": memcached, "PAGES": pages})
+            "MEMORY": self._work.memory_mib, "MEMCACHED": memcached, "PAGES": pages, "LIMIT": limit if self._work.in_flight else ""})
 
     def reload(self):
         self._process.signal(signal.SIGHUP)

@@ -2,7 +2,8 @@
 import os
 import subprocess
 
-_COLOURS = {"nginx": "#4e9a06", "haproxy": "#3465a4", "varnish": "#75507b", "weir": "#cc0000", "bare": "#babdb6"}
+_COLOURS = {"nginx": "#4e9a06", "haproxy": "#3465a4", "varnish": "#75507b", "weir": "#cc0000", "bare": "#babdb6",
+            "twisted": "#c4a000", "weir-twisted": "#ef2929", "nginx-twisted": "#8ae234"}
 
 _HEAD = """set terminal svg size {width},420 font "sans,13" background "white"
 set output "{target}"
@@ -18,18 +19,19 @@ set xtics scale 0
 """
 
 
-def draw(results, folder):
-    """Writes throughput.svg and latency.svg, of those workloads that have such figures; gives their paths."""
+def draw(results, folder, prefix="", scale="set yrange [0:*]"):
+    """Writes throughput.svg and latency.svg, of those workloads that have such figures; gives their paths. `scale` is that of
+    throughput."""
     rates = {name: result for name, result in results.items() if result["unit"] == "requests/s"}
     waits = {name: result for name, result in results.items() if "p99_us" in next(iter(result["peers"].values()))}
     drawn = []
     if rates:
-        drawn.append(_plot(rates, os.path.join(folder, "throughput.svg"),
+        drawn.append(_plot(rates, os.path.join(folder, f"{prefix}throughput.svg"),
                            'set title "Requests a second: median, lowest and highest round"\n'
-                           'set ylabel "thousand"\nset yrange [0:*]',
+                           f'set ylabel "thousand"\n{scale}',
                            lambda of: [of[measure] / 1000 for measure in ("value", "min", "max")]))
     if waits:
-        drawn.append(_plot(waits, os.path.join(folder, "latency.svg"),
+        drawn.append(_plot(waits, os.path.join(folder, f"{prefix}latency.svg"),
                            'set title "Latency: p50, and a line to p99"\nset ylabel "ms"\nset logscale y',
                            lambda of: [of[measure] / 1000 for measure in ("p50_us", "p50_us", "p99_us")]))
     return drawn
@@ -38,14 +40,15 @@ def draw(results, folder):
 def _plot(results, target, axis, figures):
     peers = [peer for peer in _COLOURS if any(peer in result["peers"] for result in results.values())]
     lines = []
-    for peer in peers:
-        lines.append(f"${peer} << END")
+    for number, peer in enumerate(peers):
+        lines.append(f"$data{number} << END")
         for name, result in results.items():
             of = result["peers"].get(peer)
             values = " ".join(f"{value:.6g}" for value in figures(of)) if of else "NaN NaN NaN"
             lines.append(f'"{name}" {values}')
         lines.append("END")
-    series = [f'${peer} using 2:3:4:xtic(1) title "{peer}" linecolor rgb "{_COLOURS[peer]}"' for peer in peers]
+    series = [f'$data{number} using 2:3:4:xtic(1) title "{peer}" linecolor rgb "{_COLOURS[peer]}"'
+              for number, peer in enumerate(peers)]
     script = _HEAD.format(width=260 + 40 * len(results) * (len(peers) + 1), target=target, axis=axis) + "\n".join(lines) + \
         "\nplot " + ", ".join(series) + "\n"
     subprocess.run(["gnuplot"], input=script, text=True, check=True)
