@@ -123,8 +123,12 @@ machine read_machine(const conf::settings& settings) {
     found.syn_cookies = parameter("net/ipv4/tcp_syncookies");
     found.orphans = parameter("net/ipv4/tcp_max_orphans");
     found.packet_queue = parameter("net/core/netdev_max_backlog");
+    found.window_scaling = parameter("net/ipv4/tcp_window_scaling");
+    found.tcp_pages = parameter("net/ipv4/tcp_mem", 2);
     found.first_port = parameter("net/ipv4/ip_local_port_range");
     found.last_port = parameter("net/ipv4/ip_local_port_range", 1);
+    std::ifstream reserved("/proc/sys/net/ipv4/ip_local_reserved_ports");
+    std::getline(reserved, found.reserved_ports);
     found.port_reuse = parameter("net/ipv4/tcp_tw_reuse");
     found.connections = parameter("net/netfilter/nf_conntrack_max");
     found.free_memory = free_memory();

@@ -1,6 +1,8 @@
 #include "proxy/limits.hpp"
 
 #include <algorithm>
+#include <charconv>
+#include <set>
 #include <string_view>
 #include <utility>
 
@@ -25,6 +27,8 @@ constexpr std::uint64_t usual_packet_queue = 1000;
 constexpr std::uint64_t lowest_port = 1024;
 constexpr std::uint64_t highest_port = 65535;
 constexpr std::uint64_t time_wait_seconds = 60;  // a constant of the kernel
+// What the kernel grants to each connection however short of memory it is: 4 KiB each way (tcp_rmem, tcp_wmem).
+constexpr std::uint64_t pages_for_connection = 2;
 
 std::string text(std::uint64_t number) {
     return std::to_string(number);
@@ -38,6 +42,21 @@ bool is_tcp(const conf::address& where) {
     return where.type == conf::address::kind::host_port;
 }
 
+// Whether a list such as "8080,9000-9010" has the port.
+bool is_listed(std::string_view list, unsigned port) {
+    while (!list.empty()) {
+        const std::string_view item = list.substr(0, list.find(','));
+        list.remove_prefix(std::min(list.size(), item.size() + 1));
+        const std::string_view last_part = item.substr(item.find('-') == item.npos ? 0 : item.find('-') + 1);
+        unsigned first = 0;
+        unsigned last = 0;
+        const auto begin = std::from_chars(item.data(), item.data() + item.size(), first);
+        const auto end = std::from_chars(last_part.data(), last_part.data() + last_part.size(), last);
+        if (begin.ec == std::errc() && end.ec == std::errc() && first <= port && port <= last) return true;
+    }
+    return false;
+}
+
 class examination {
   public:
     examination(const conf::settings& settings, const machine& on)
@@ -49,6 +68,7 @@ class examination {
         files();
         accepting();
         ports();
+        own_ports();
         reuse();
         tracking();
         memory();
@@ -116,6 +136,20 @@ class examination {
         // Who leaves with an answer half sent leaves an orphan, and what is too many is reset.
         parameter("net.ipv4.tcp_max_orphans", on_.orphans, clients_);
         parameter("net.core.netdev_max_backlog", on_.packet_queue, usual_packet_queue);
+        // Without, no more than 64 KiB are under way to a client, however far it is.
+        parameter("net.ipv4.tcp_window_scaling", on_.window_scaling, 1);
+        queues();
+    }
+
+    // Beyond it the kernel drops what comes, and what is to be sent waits. The other two numbers are in the proportion
+    // of its defaults.
+    void queues() {
+        if (!on_.tcp_pages) return;
+        const std::uint64_t needed = pages_for_connection * (clients_ + to_endpoints_);
+        std::string cure;
+        if (*on_.tcp_pages < needed)
+            cure = "net.ipv4.tcp_mem = " + text(needed / 2) + ' ' + text(needed * 2 / 3) + ' ' + text(needed);
+        add("net.ipv4.tcp_mem", text(*on_.tcp_pages) + " pages", text(needed), cure);
     }
 
     // A connection to an endpoint takes a port of those that the system gives out; another endpoint may use it again.
@@ -135,9 +169,37 @@ class examination {
         std::string cure;
         if (most > highest_port - lowest_port + 1)
             cure = "lower max_in_flight or max_idle of " + std::string(to) + ", or let it listen on several ports";
-        else if (most > port_count())
+        else if (most > port_count()) {
             cure = "net.ipv4.ip_local_port_range = " + text(lowest_port) + " " + text(highest_port);
+            widened_ = true;
+        }
         add("net.ipv4.ip_local_port_range", text(port_count()) + " ports", text(most) + " to " + std::string(to), cure);
+    }
+
+    // A connection that goes out may be given any port of the range on which nobody listens just then, and while it
+    // lasts nobody can: neither weir when it starts again, nor a server on this machine.
+    void own_ports() {
+        if (!on_.first_port || !on_.last_port) return;
+        const std::uint64_t first = widened_ ? lowest_port : *on_.first_port;
+        const std::uint64_t last = widened_ ? highest_port : *on_.last_port;
+        std::set<unsigned> in_range;
+        const auto look_at = [&](const conf::address& where) {
+            if (is_tcp(where) && where.port >= first && where.port <= last) in_range.insert(where.port);
+        };
+        for (const conf::listen_address& each : settings_.listen) look_at(each.address);
+        if (settings_.admin.listen) look_at(*settings_.admin.listen);
+        for (const auto& [name, upstream] : settings_.upstreams)
+            for (const conf::server_settings& server : upstream.servers)
+                if (conf::is_local(server.address)) look_at(server.address);
+        if (in_range.empty()) return;
+        std::string needed;
+        std::string listed = on_.reserved_ports;
+        for (const unsigned port : in_range) {
+            needed += (needed.empty() ? "" : ",") + text(port);
+            if (!is_listed(on_.reserved_ports, port)) listed += (listed.empty() ? "" : ",") + text(port);
+        }
+        add("net.ipv4.ip_local_reserved_ports", on_.reserved_ports.empty() ? "none" : on_.reserved_ports, needed,
+            listed == on_.reserved_ports ? "" : "net.ipv4.ip_local_reserved_ports = " + listed);
     }
 
     std::uint64_t port_count() const { return *on_.last_port - *on_.first_port + 1; }
@@ -198,6 +260,7 @@ class examination {
     const machine& on_;
     const std::uint64_t clients_;
     std::uint64_t to_endpoints_ = 0;  // connections at one time
+    bool widened_ = false;            // the range of ports, if what was advised is done
     std::vector<finding> findings_;
 };
 

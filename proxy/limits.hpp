@@ -24,8 +24,11 @@ struct machine {
     std::optional<std::uint64_t> syn_cookies;     // net.ipv4.tcp_syncookies
     std::optional<std::uint64_t> orphans;         // net.ipv4.tcp_max_orphans
     std::optional<std::uint64_t> packet_queue;    // net.core.netdev_max_backlog
+    std::optional<std::uint64_t> window_scaling;  // net.ipv4.tcp_window_scaling
+    std::optional<std::uint64_t> tcp_pages;       // net.ipv4.tcp_mem, the third: what all queues of TCP may hold
     std::optional<std::uint64_t> first_port;      // net.ipv4.ip_local_port_range, both ends included
     std::optional<std::uint64_t> last_port;
+    std::string reserved_ports;                // net.ipv4.ip_local_reserved_ports, as the kernel writes it: "80,90-99"
     std::optional<std::uint64_t> port_reuse;   // net.ipv4.tcp_tw_reuse: 0, 1, or 2 for loopback only
     std::optional<std::uint64_t> connections;  // net.netfilter.nf_conntrack_max
     std::optional<std::uint64_t> free_memory;  // bytes, MemAvailable or the limit of the cgroup

@@ -34,6 +34,8 @@ machine just_enough() {
     made.syn_cookies = 0;
     made.orphans = 1000;
     made.packet_queue = 1000;
+    made.window_scaling = 1;
+    made.tcp_pages = 2 * (1000 + 132);
     made.first_port = 1024;
     made.last_port = 1024 + 131;
     made.port_reuse = 0;
@@ -61,7 +63,7 @@ std::vector<std::string> unfit(const std::vector<finding>& all) {
 TEST_CASE("a machine with just enough fits, limit by limit", "[proxy][limits]") {
     const auto findings = judge(some_settings(), just_enough());
     CHECK(unfit(findings).empty());
-    CHECK(findings.size() == 11);
+    CHECK(findings.size() == 13);
 }
 
 TEST_CASE("one less does not fit, and the cure is the line to change", "[proxy][limits]") {
@@ -80,6 +82,8 @@ TEST_CASE("one less does not fit, and the cure is the line to change", "[proxy][
         {&machine::syn_queue, "net.ipv4.tcp_max_syn_backlog", "net.ipv4.tcp_max_syn_backlog = 1000"},
         {&machine::orphans, "net.ipv4.tcp_max_orphans", "net.ipv4.tcp_max_orphans = 1000"},
         {&machine::packet_queue, "net.core.netdev_max_backlog", "net.core.netdev_max_backlog = 1000"},
+        {&machine::window_scaling, "net.ipv4.tcp_window_scaling", "net.ipv4.tcp_window_scaling = 1"},
+        {&machine::tcp_pages, "net.ipv4.tcp_mem", "net.ipv4.tcp_mem = 1132 1509 2264"},
         {&machine::last_port, "net.ipv4.ip_local_port_range", "net.ipv4.ip_local_port_range = 1024 65535"},
         {&machine::connections, "net.netfilter.nf_conntrack_max", "net.netfilter.nf_conntrack_max = 2264"},
         {&machine::free_memory, "memory",
@@ -157,8 +161,9 @@ TEST_CASE("limits of TCP do not matter where there is none", "[proxy][limits]") 
     settings.listen[0].address = test::make_address("unix:/run/weir.sock", conf::address_use::listen);
     settings.upstreams["app"].servers[0].address = test::make_address("unix:/run/app.sock");
     const auto findings = judge(settings, just_enough());
-    for (const char* const name : {"net.ipv4.tcp_max_syn_backlog", "net.ipv4.tcp_max_orphans",
-                                   "net.ipv4.ip_local_port_range", "net.ipv4.tcp_tw_reuse"}) {
+    for (const char* const name :
+         {"net.ipv4.tcp_max_syn_backlog", "net.ipv4.tcp_max_orphans", "net.ipv4.tcp_mem", "net.ipv4.tcp_window_scaling",
+          "net.ipv4.ip_local_reserved_ports", "net.ipv4.ip_local_port_range", "net.ipv4.tcp_tw_reuse"}) {
         CAPTURE(name);
         CHECK(find(findings, name) == nullptr);
     }
@@ -174,6 +179,58 @@ TEST_CASE("no range of ports is enough for too many connections to one server", 
     REQUIRE(ports != nullptr);
     CHECK(ports->needed == "100032 to 10.0.0.1:9001");
     CHECK(ports->cure == "lower max_in_flight or max_idle of 10.0.0.1:9001, or let it listen on several ports");
+}
+
+TEST_CASE("a port that somebody listens on here is not to be given to a connection", "[proxy][limits]") {
+    auto settings = some_settings();
+    settings.listen.push_back({test::make_address("127.0.0.1:0", conf::address_use::listen), {}});
+    settings.listen.push_back({test::make_address(":8080", conf::address_use::listen), {}});
+    settings.admin.listen = test::make_address("127.0.0.1:8881", conf::address_use::listen);
+    auto& servers = settings.upstreams["app"].servers;
+    for (const char* const address : {"127.0.0.1:9001", "localhost:9002", "10.0.0.1:9003", "unix:/a"})
+        servers.push_back({test::make_address(address)});
+    machine on = just_enough();
+    on.first_port = 1024;
+    on.last_port = 9001;
+    const char* const name = "net.ipv4.ip_local_reserved_ports";
+    const std::string wanted = "8080,8881,9001";
+
+    SECTION("those that can be given are named") {
+        const auto findings = judge(settings, on);
+        CHECK(find(findings, name)->found == "none");
+        CHECK(find(findings, name)->needed == wanted);
+        CHECK(find(findings, name)->cure == std::string(name) + " = " + wanted);
+    }
+    SECTION("what is reserved stays so, and one may lie in a range") {
+        const auto [reserved, cure] = GENERATE(table<std::string, std::string>({
+            {"8000-8999,9001", ""},
+            {"8080-8081,8881-9001", ""},
+            {"53,8080", "53,8080,8881,9001"},
+            {"8082-8881", "8082-8881,8080,9001"},
+            {"9001-", "9001-,8080,8881,9001"},
+        }));
+        CAPTURE(reserved);
+        on.reserved_ports = reserved;
+        const auto findings = judge(settings, on);
+        CHECK(find(findings, name)->found == reserved);
+        CHECK(find(findings, name)->cure == (cure.empty() ? "" : std::string(name) + " = " + cure));
+    }
+    SECTION("outside of the range all is well") {
+        on.first_port = 32768;
+        on.last_port = 60999;
+        CHECK(find(judge(settings, on), name) == nullptr);
+    }
+    SECTION("a range that is to be widened is judged as it will be") {
+        on.first_port = 32768;
+        on.last_port = 32769;
+        const auto findings = judge(settings, on);
+        CHECK(find(findings, "net.ipv4.ip_local_port_range")->cure == "net.ipv4.ip_local_port_range = 1024 65535");
+        CHECK(find(findings, name)->needed == wanted + ",9002");
+    }
+    SECTION("without the range, nothing") {
+        on.first_port.reset();
+        CHECK(find(judge(settings, on), name) == nullptr);
+    }
 }
 
 TEST_CASE("reuse of ports matters without keep-alive only, and nearby less", "[proxy][limits]") {
