@@ -1,6 +1,7 @@
 """A CherryPy server for the recipe: its file as it is, then a port of the system's choice. Prints "ready PORT"."""
 import os
 import runpy
+import time
 
 import cherrypy
 
@@ -12,7 +13,7 @@ class Site:
     runs = 0
 
     @cherrypy.expose
-    def index(self):
+    def index(self, page=""):
         cherrypy.response.headers["Cache-Control"] = "public, max-age=60"
         Site.runs += 1
         return f"run {Site.runs} {cherrypy.url('/there')} {cherrypy.request.remote.ip}"
@@ -23,6 +24,13 @@ class Site:
         cherrypy.response.headers["Cache-Control"] = "public, max-age=60"
         cherrypy.session["count"] = cherrypy.session.get("count", 0) + 1
         return f"count {cherrypy.session['count']}"
+
+    @cherrypy.expose
+    def reports(self, number):
+        """Takes until the test makes a file."""
+        while not os.path.exists(os.path.join(os.environ["SITE"], "reports")):
+            time.sleep(0.02)
+        return "reported"
 
 
 cherrypy.tree.mount(Site())

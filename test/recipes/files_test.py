@@ -54,7 +54,7 @@ class BothSides(unittest.TestCase):
 
     def test_cherrypy(self):
         runpy.run_path(os.path.join(running.RECIPES, "cherrypy_server.py"))
-        for name in ("cherrypy.yaml",):
+        for name in ("cherrypy.yaml", "tuning.yaml"):
             with self.subTest(name):
                 self.assertEqual(max_in_flight(name), cherrypy.config["server.thread_pool"])
                 self.assertLess(idle_seconds(name), cherrypy.server.socket_timeout)

@@ -1,5 +1,6 @@
 """Each recipe of conf/recipes with real servers: two of its kind with the server's own file as it is, and weir with the recipe,
 in which only the addresses and the log are others."""
+import concurrent.futures
 import http.cookies
 import os
 import re
@@ -87,6 +88,36 @@ class CherryPy(Recipe):
     def test_what_has_a_session_is_not_stored(self):
         for _ in range(2):
             self.passed("/session", "set-cookie")
+
+
+class Tuning(Recipe):
+    yaml, start = "tuning.yaml", staticmethod(running.cherrypy_server)
+
+    def test_reports_that_take_long_leave_threads_for_pages(self):
+        def reports():
+            return self.site.status()["upstreams"][1]
+
+        def under_way():
+            return [server["in_flight"] for server in reports()["endpoints"]]
+
+        with concurrent.futures.ThreadPoolExecutor(7) as pool:
+            asked = [pool.submit(self.site.ask, f"/reports/{number}") for number in range(7)]
+            try:
+                self.wait(lambda: under_way() == [2, 2] and reports()["queued"] == 3, reports)
+                for number in range(36):
+                    self.assertEqual(self.site.ask(f"/?page={number}")[0].status, 200)
+                self.assertEqual((under_way(), reports()["queued"]), ([2, 2], 3))
+            finally:
+                with open(os.path.join(os.environ["SITE"], "reports"), "w", encoding="ascii"):
+                    pass
+            for each in asked:
+                response, content = each.result()
+                self.assertEqual((response.status, content), (200, "reported"))
+
+    def test_a_page_for_all_and_a_session(self):
+        content = self.miss("/")
+        self.assertEqual(self.hit("/", Cookie="_ga=1; session_id=abc"), content, "it says public")
+        self.passed("/session", "set-cookie", Cookie="session_id=abc")
 
 
 class Django(Recipe):
