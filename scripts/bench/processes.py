@@ -23,9 +23,10 @@ class Failed(Exception):
 class Process:
     """A child in a session of its own, so that Ctrl-C reaches only the bench, which then stops it; it also ends when the
     bench dies in any other way. It runs on a set of cores, or on any when that is None. Its output goes to `log`, a path, or is
-    kept for output() and answer() when that is None. With `told` it can be told lines on its standard input."""
+    kept for output() and answer() when that is None. With `told` it can be told lines on its standard input. It is of the user
+    of that name, of this one's when that is None."""
 
-    def __init__(self, arguments, cores, log=None, told=False):
+    def __init__(self, arguments, cores, log=None, told=False, user=None):
         def prepare():
             if cores is not None:
                 os.sched_setaffinity(0, cores)
@@ -36,7 +37,8 @@ class Process:
         with open(log, "wb") if log else contextlib.nullcontext(subprocess.PIPE) as output:
             self._child = subprocess.Popen([str(a) for a in arguments], stdout=output, stderr=subprocess.STDOUT,
                                            stdin=subprocess.PIPE if told else subprocess.DEVNULL,
-                                           preexec_fn=prepare, start_new_session=True)
+                                           preexec_fn=prepare, start_new_session=True, user=user,
+                                           group=pwd.getpwnam(user).pw_gid if user else None, extra_groups=[] if user else None)
         self.pid = self._child.pid
 
     def __enter__(self):

@@ -1,4 +1,4 @@
-"""The questions that Flickr Killr asks its SQLite database. Nothing here knows of HTTP."""
+"""The questions that Flickr Killr asks its database, SQLite or PostgreSQL, in SQL that both take. It knows nothing of HTTP."""
 import sqlite3
 import threading
 import time
@@ -15,22 +15,35 @@ PHOTO = ("SELECT photos.id, title, created, views, scene, users.name AS user_nam
 PAST_EVERY_ID = 2**63 - 1
 
 
+def is_postgresql(place):
+    return place.startswith("postgresql://")
+
+
+def connect(place):
+    if is_postgresql(place):
+        import postgresql  # what it needs is not installed for the demo over SQLite
+        return postgresql.Connection(place)
+    # mode=rw: a database that is not there is an error, not an empty new one.
+    connection = sqlite3.connect(f"file:{place}?mode=rw", uri=True, timeout=10, isolation_level=None)
+    connection.row_factory = sqlite3.Row
+    # With a write-ahead log this loses the last commits when the machine dies, and never the database.
+    connection.execute("PRAGMA synchronous = NORMAL")
+    return connection
+
+
 class Database:
     """One connection per thread, opened at the first question: sqlite3 connections do not move between threads."""
 
-    def __init__(self, path):
-        self._path = path
+    def __init__(self, place):
+        """place: the path of an SQLite file, or a URL of PostgreSQL's: postgresql://HOST/NAME."""
+        self._place = place
         self._local = threading.local()
 
     def connection(self):
+        """Of this thread. What is given to execute() has ? for values; rows are read by number and by name."""
         connection = getattr(self._local, "connection", None)
-        if connection is None:
-            # mode=rw: a database that is not there is an error, not an empty new one.
-            connection = sqlite3.connect(f"file:{self._path}?mode=rw", uri=True, timeout=10, isolation_level=None)
-            connection.row_factory = sqlite3.Row
-            # With a write-ahead log this loses the last commits when the machine dies, and never the database.
-            connection.execute("PRAGMA synchronous = NORMAL")
-            self._local.connection = connection
+        if connection is None or getattr(connection, "closed", False):
+            connection = self._local.connection = connect(self._place)
         return connection
 
     def close(self):
@@ -81,9 +94,9 @@ class Database:
         """Stores a photo and its image, both or neither; gives the photo's number."""
         connection = self.connection()
         with connection:
-            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("BEGIN")
             photo_id = connection.execute(
-                "INSERT INTO photos (user_id, title, created, views, scene) VALUES (?, ?, ?, 0, 0)",
-                (user_id, title, int(time.time()))).lastrowid
+                "INSERT INTO photos (user_id, title, created, views, scene) VALUES (?, ?, ?, 0, 0) RETURNING id",
+                (user_id, title, int(time.time()))).fetchone()[0]
             connection.execute("INSERT INTO uploads VALUES (?, ?, ?)", (photo_id, content_type, content))
         return photo_id

@@ -16,8 +16,10 @@ LOCK_SECONDS = 30       # longer than any request takes
 WAIT_SECONDS = 10       # then 503: a browser's requests for one session wait for each other
 POLL_SECONDS = 0.01
 
-TAKE_LOCK = ("INSERT INTO session_locks VALUES (:id, :owner, :now + :seconds) ON CONFLICT (id) "
-             "DO UPDATE SET owner = excluded.owner, until = excluded.until WHERE until < :now")
+TAKE_LOCK = ("INSERT INTO session_locks VALUES (?, ?, ?) ON CONFLICT (id) "
+             "DO UPDATE SET owner = excluded.owner, until = excluded.until WHERE session_locks.until < ?")
+SAVE = ("INSERT INTO sessions VALUES (?, ?, ?) ON CONFLICT (id) "
+        "DO UPDATE SET data = excluded.data, expires = excluded.expires")
 
 
 class DatabaseSession(sessions.Session):
@@ -43,8 +45,8 @@ class DatabaseSession(sessions.Session):
         self.locked = True
 
     def _take_lock(self, owner):
-        values = {"id": self.id, "owner": owner, "now": time.time(), "seconds": LOCK_SECONDS}
-        return self.database.connection().execute(TAKE_LOCK, values).rowcount == 1
+        now = time.time()
+        return self.database.connection().execute(TAKE_LOCK, (self.id, owner, now + LOCK_SECONDS, now)).rowcount == 1
 
     def release_lock(self):
         self.database.connection().execute("DELETE FROM session_locks WHERE id = ? AND owner = ?",
@@ -69,8 +71,7 @@ class DatabaseSession(sessions.Session):
         return row and (json.loads(row["data"]), datetime.datetime.fromtimestamp(row["expires"]))
 
     def _save(self, expiration_time):
-        self.database.connection().execute("INSERT OR REPLACE INTO sessions VALUES (?, ?, ?)",
-                                           (self.id, json.dumps(self._data), expiration_time.timestamp()))
+        self.database.connection().execute(SAVE, (self.id, json.dumps(self._data), expiration_time.timestamp()))
 
     def _delete(self):
         self.database.connection().execute("DELETE FROM sessions WHERE id = ?", (self.id,))

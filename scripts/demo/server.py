@@ -1,9 +1,11 @@
 #!/usr/bin/python3
-"""usage: scripts/demo/server.py --database FILE [--port N | --socket PATH] [--name NAME] [--threads N] [--quiet]
+"""usage: scripts/demo/server.py --database FILE|URL [--port N | --socket PATH] [--name NAME] [--threads N] [--quiet]
                               [--memcached SERVER]...
 
-One CherryPy server of Flickr Killr, on 127.0.0.1. Prints "ready PORT" (or the socket's path) when it listens; port 0, the
-default, lets the system choose. Any number of them may share a database. SIGTERM lets running requests end, then stops.
+One CherryPy server of Flickr Killr, on 127.0.0.1, over SQLite or PostgreSQL (postgresql://HOST/NAME, which needs
+python3-psycopg2); scripts/demo/fill.py makes the database. Prints "ready PORT" (or the socket's path) when it listens;
+port 0, the default, lets the system choose. Any number of them may share a database. SIGTERM lets running requests end,
+then stops.
 --memcached, as weir's configuration has it: static files and users' pages are kept there; this needs python3-pylibmc.
 """
 import argparse
@@ -14,7 +16,7 @@ import sys
 import cherrypy
 
 import application
-from database import Database
+from database import Database, is_postgresql
 
 
 def configure(arguments):
@@ -25,6 +27,7 @@ def configure(arguments):
         "server.socket_port": arguments.port,
         "server.socket_file": arguments.socket,
         "server.thread_pool": arguments.threads,
+        "server.socket_queue_size": 128,  # with the default of 5, who comes as the sixth may have to knock again a second later
         # Refused on the head of the request; what remains of it beside the image is a few fields.
         "server.max_request_body_size": application.MAX_IMAGE_BYTES + 64 * 1024,
     })
@@ -53,9 +56,20 @@ def stored_pages(servers):
         sys.exit(f"server.py: --memcached: {error}")
 
 
+def refuse_a_database_that_is_not_there(place):
+    if is_postgresql(place):
+        import postgresql
+        try:
+            postgresql.Connection(place).close()
+        except postgresql.Error as error:
+            sys.exit(f"server.py: {place}: {str(error).strip()}")
+    elif not os.path.exists(place):
+        sys.exit(f"server.py: {place} is not there; make it with scripts/demo/fill.py")
+
+
 def main():
     parser = argparse.ArgumentParser(description="One CherryPy server of Flickr Killr.")
-    parser.add_argument("--database", required=True)
+    parser.add_argument("--database", required=True, help="an SQLite file, or postgresql://HOST/NAME")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--socket", help="a unix socket instead of a port")
     parser.add_argument("--name", default="one", help="what X-Served-By says")
@@ -63,8 +77,7 @@ def main():
     parser.add_argument("--memcached", action="append", metavar="SERVER", help="keeps pages there, for weir; may be repeated")
     parser.add_argument("--quiet", action="store_true", help="no access log")
     arguments = parser.parse_args()
-    if not os.path.exists(arguments.database):
-        sys.exit(f"server.py: {arguments.database} is not there; make it with scripts/demo/fill.py")
+    refuse_a_database_that_is_not_there(arguments.database)
     if not arguments.socket:
         refuse_a_port_in_use(arguments.port)
     database = Database(arguments.database)

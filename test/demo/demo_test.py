@@ -1,4 +1,5 @@
 """Flickr Killr by itself: a small database, real servers on ports of the system's choice."""
+import contextlib
 import http.client
 import os
 import re
@@ -13,11 +14,12 @@ import unittest
 import pylibmc
 
 FOLDER = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", "scripts", "demo"))
-sys.path.insert(0, FOLDER)
+sys.path[:0] = [FOLDER, os.path.join(FOLDER, "..", "bench")]
 
 import database as queries  # noqa: E402
 import fill  # noqa: E402
 import pictures  # noqa: E402
+from postgres import Postgres  # noqa: E402
 
 USERS, PHOTOS = 100, 1000
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 4
@@ -70,8 +72,20 @@ class WithDatabase(unittest.TestCase):
     def setUpClass(cls):
         cls.folder = tempfile.TemporaryDirectory()
         cls.addClassCleanup(cls.folder.cleanup)
+        cls.make_database()
+
+    @classmethod
+    def make_database(cls):
         cls.database = os.path.join(cls.folder.name, "flickr.db")
         fill.fill(cls.database, USERS, PHOTOS)
+
+    def change(self, query, *values):
+        with contextlib.closing(queries.connect(self.database)) as connection:
+            connection.execute(query, values)
+
+    def rows_of(self, query, *values):
+        with contextlib.closing(queries.connect(self.database)) as connection:
+            return [tuple(row) for row in connection.execute(query, values).fetchall()]
 
 
 class Filling(WithDatabase):
@@ -155,9 +169,7 @@ class Pages(WithDatabase):
             seen += [int(number) for number in re.findall(r'src="/image/(\d+)"', content)]
             more = re.search(r'href="(/user/[^"]*before=\d+)"', content)
             target = more and more.group(1)
-        with sqlite3.connect(self.database) as connection:
-            expected = [row[0] for row in connection.execute("SELECT id FROM photos WHERE user_id = 1 ORDER BY id DESC")]
-        connection.close()
+        expected = [row[0] for row in self.rows_of("SELECT id FROM photos WHERE user_id = 1 ORDER BY id DESC")]
         self.assertGreater(len(seen), 24)
         self.assertEqual(seen, expected)
 
@@ -269,18 +281,52 @@ class Pages(WithDatabase):
 
     def test_the_lock_of_a_server_that_was_killed_ends_by_itself(self):
         cookie = self.cookie(self.one.get("/session")[0])
-        with sqlite3.connect(self.database) as connection:
-            connection.execute("INSERT INTO session_locks VALUES (?, 'a server that is gone', 1)", (cookie.split("=")[1],))
-        connection.close()
+        self.change("INSERT INTO session_locks VALUES (?, 'a server that is gone', 1)", cookie.split("=")[1])
         self.assertEqual(self.one.get("/session", Cookie=cookie)[0].status, 200)
 
     def test_no_lock_is_left_behind(self):
         cookie = self.cookie(self.one.get("/session")[0])
         self.one.request("POST", "/session/login", "name=Ann", Cookie=cookie, Content_Type="application/x-www-form-urlencoded")
-        with sqlite3.connect(self.database) as connection:
-            locks = connection.execute("SELECT id FROM session_locks WHERE until > 1").fetchall()
-        connection.close()
-        self.assertEqual(locks, [])
+        self.assertEqual(self.rows_of("SELECT id FROM session_locks WHERE until > 1"), [])
+
+
+class PagesOverPostgresql(Pages):
+    """The same tests, with other SQL beneath."""
+
+    @classmethod
+    def make_database(cls):
+        cls.postgres = cls.enterClassContext(Postgres())
+        cls.database = cls.postgres.url
+        fill.fill_postgresql(cls.database, USERS, PHOTOS)
+
+    def test_the_rows_are_those_of_sqlite(self):
+        other = os.path.join(self.folder.name, "other.db")
+        fill.fill(other, USERS, PHOTOS)
+        with contextlib.closing(queries.connect(other)) as connection:
+            for query in ("SELECT * FROM users ORDER BY id",
+                          f"SELECT * FROM photos WHERE id <= {PHOTOS} ORDER BY id"):  # others are uploads of other tests
+                self.assertEqual(self.rows_of(query), [tuple(row) for row in connection.execute(query).fetchall()])
+
+    def test_a_second_run_leaves_a_complete_database_alone(self):
+        before = self.rows_of("SELECT oid FROM pg_class WHERE relname = 'photos'")
+        fill.fill_postgresql(self.database, USERS, PHOTOS)
+        self.assertEqual(self.rows_of("SELECT oid FROM pg_class WHERE relname = 'photos'"), before)
+        with self.assertRaisesRegex(SystemExit, "holds other rows"):
+            fill.fill_postgresql(self.database, USERS, PHOTOS + 1)
+
+    def test_a_connection_that_postgresql_closed_is_made_anew(self):
+        server = Server(self.database + "&application_name=closed", "closed", "--threads", "1")
+        self.addCleanup(server.stop)
+        self.assertEqual(server.get("/user/1")[0].status, 200)
+        self.rows_of("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'closed'")
+        self.assertEqual([server.get("/user/1")[0].status for _ in range(3)], [500, 200, 200])
+
+    def test_a_database_that_cannot_be_reached_is_one_clear_sentence(self):
+        run = subprocess.run(["/usr/bin/python3", os.path.join(FOLDER, "server.py"), "--database",
+                              f"postgresql:///flickr?host={self.folder.name}"], capture_output=True, text=True, timeout=60)
+        self.assertEqual(run.returncode, 1)
+        self.assertIn("server.py: postgresql:///flickr", run.stderr)
+        self.assertNotIn("Traceback", run.stderr)
 
 
 class Memcached:
