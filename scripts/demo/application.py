@@ -1,8 +1,8 @@
 """Flickr Killr: photos of many users, as pages rendered from the database.
 
 What every page says in Cache-Control is true: a cache that follows it, and no more than it, never shows anybody a page
-that is wrong. Pages do not depend on who asks, except the session page, which says so. With memcached, the static files and
-the users' pages are also kept where weir finds them without asking here.
+that is wrong. Pages do not depend on who asks, except the session page, which says so; all do where every page is to greet its
+visitor. With memcached, the static files and the users' pages are also kept where weir finds them without asking here.
 """
 import os
 import time
@@ -32,7 +32,12 @@ def day(seconds):
 
 
 def render(template, **values):
-    return TEMPLATES.get_template(template).render(day=day, url=cherrypy.url, **values)
+    return TEMPLATES.get_template(template).render(day=day, url=cherrypy.url, visitor=visitor(), **values)
+
+
+def visitor():
+    """The name of who asks, if the page has a session and they have said it."""
+    return cherrypy.session.get("name") if hasattr(cherrypy.serving, "session") else None
 
 
 def cache_control(value):
@@ -51,15 +56,16 @@ def number_or_404(text):
 
 
 class Pages:
-    def __init__(self, database, server_name, stored_pages):
+    def __init__(self, database, server_name, stored_pages, page):
         self._database = database
         self._stored_pages = stored_pages
+        self._page = page
         self.session = SessionPage(server_name)
 
     @cherrypy.expose
     @cherrypy.tools.allow(methods=["GET", "HEAD"])
     def index(self):
-        cache_control(PAGE)
+        cache_control(self._page)
         return render("front.html", photos=self._database.newest(24), users=self._database.users(12),
                       totals=self._database.totals())
 
@@ -69,7 +75,7 @@ class Pages:
         user = self._database.user(name_or_id)
         if user is None:
             raise cherrypy.NotFound()
-        cache_control(PAGE)
+        cache_control(self._page)
         cherrypy.response.headers["Cache-Groups"] = group_of_user(user)
         photos = self._database.newest_of_user(user["id"], None if before is None else number_or_404(before))
         return render("user.html", user=user, photos=photos, counts=self._database.counts_of_user(user["id"]),
@@ -81,7 +87,7 @@ class Pages:
         photo = self._database.photo(number_or_404(photo_id))
         if photo is None:
             raise cherrypy.NotFound()
-        cache_control(PAGE)
+        cache_control(self._page)
         return render("photo.html", photo=photo)
 
     @cherrypy.expose
@@ -169,9 +175,9 @@ class SessionPage:
         raise cherrypy.HTTPRedirect("/session", 303)
 
 
-def mount(database, server_name, stored_pages=None):
+def mount(database, server_name, stored_pages=None, page=PAGE, sessions=False):
     """Mounts the application at the root of CherryPy's tree. stored_pages: None, or a weir_pages.Pages for what is also kept
-    in memcached."""
+    in memcached. page: the Cache-Control of pages. sessions: every page has one, and no cache may keep it."""
     settings = {
         "/": {
             "tools.encode.on": True,
@@ -204,8 +210,13 @@ def mount(database, server_name, stored_pages=None):
         },
     }
     if stored_pages is not None:
-        # For as long as they say themselves. Sessions are elsewhere: nothing under these paths is for one person.
+        # For as long as they say themselves. Files are the same for who has a session, too.
         cherrypy.tools.weir_pages = stored_pages.tool()
-        settings["/static"]["tools.weir_pages.on"] = True
+        settings["/static"].update({"tools.weir_pages.on": True, "tools.weir_pages.session_cookies": ()})
         settings["/user"] = {"tools.weir_pages.on": True}
-    cherrypy.tree.mount(Pages(database, server_name, stored_pages), "/", settings)
+    if sessions:
+        page = PERSONAL
+        settings["/"]["tools.sessions.on"] = True
+        for path in ("/static", "/image"):
+            settings.setdefault(path, {})["tools.sessions.on"] = False
+    cherrypy.tree.mount(Pages(database, server_name, stored_pages, page), "/", settings)

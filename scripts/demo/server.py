@@ -1,12 +1,13 @@
 #!/usr/bin/python3
 """usage: scripts/demo/server.py --database FILE|URL [--port N | --socket PATH] [--name NAME] [--threads N] [--quiet]
-                              [--memcached SERVER]...
+                              [--memcached SERVER]... [--fresh SECONDS | --sessions] [--count FILE]
 
 One CherryPy server of Flickr Killr, on 127.0.0.1, over SQLite or PostgreSQL (postgresql://HOST/NAME, which needs
 python3-psycopg2); scripts/demo/fill.py makes the database. Prints "ready PORT" (or the socket's path) when it listens;
 port 0, the default, lets the system choose. Any number of them may share a database. SIGTERM lets running requests end,
 then stops.
 --memcached, as weir's configuration has it: static files and users' pages are kept there; this needs python3-pylibmc.
+--sessions: every page fetches its visitor's session from the database, and may not be kept.
 """
 import argparse
 import os
@@ -56,6 +57,13 @@ def stored_pages(servers):
         sys.exit(f"server.py: --memcached: {error}")
 
 
+def count_requests(path):
+    """Adds a byte to a file for each request: all servers may share it, and its size is what they were asked."""
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    cherrypy.tools.count = cherrypy.Tool("on_start_resource", lambda: os.write(file, b"."))
+    cherrypy.config["tools.count.on"] = True
+
+
 def refuse_a_database_that_is_not_there(place):
     if is_postgresql(place):
         import postgresql
@@ -75,6 +83,12 @@ def main():
     parser.add_argument("--name", default="one", help="what X-Served-By says")
     parser.add_argument("--threads", type=int, default=10)
     parser.add_argument("--memcached", action="append", metavar="SERVER", help="keeps pages there, for weir; may be repeated")
+    pages = parser.add_mutually_exclusive_group()
+    pages.add_argument("--fresh", type=int, metavar="SECONDS",
+                       help="pages are, for so long, and used a minute more while a newer one is made; default: 10, and no longer")
+    pages.add_argument("--sessions", action="store_true",
+                       help="every page fetches its visitor's session from the database, and may not be kept")
+    parser.add_argument("--count", metavar="FILE", help="adds a byte to it for each request")
     parser.add_argument("--quiet", action="store_true", help="no access log")
     arguments = parser.parse_args()
     refuse_a_database_that_is_not_there(arguments.database)
@@ -82,7 +96,12 @@ def main():
         refuse_a_port_in_use(arguments.port)
     database = Database(arguments.database)
     configure(arguments)
-    application.mount(database, arguments.name, stored_pages(arguments.memcached))
+    if arguments.count:
+        count_requests(arguments.count)
+    page = application.PAGE
+    if arguments.fresh is not None:
+        page = f"public, max-age={arguments.fresh}, stale-while-revalidate=60"
+    application.mount(database, arguments.name, stored_pages(arguments.memcached), page, arguments.sessions)
     cherrypy.engine.subscribe("stop_thread", lambda thread_index: database.close())
     cherrypy.engine.signals.subscribe()
     cherrypy.engine.start()

@@ -328,6 +328,58 @@ class PagesOverPostgresql(Pages):
         self.assertIn("server.py: postgresql:///flickr", run.stderr)
         self.assertNotIn("Traceback", run.stderr)
 
+    def test_the_cgi_script_gives_the_same_page(self):
+        count = os.path.join(self.folder.name, "cgi-count")
+        environment = {"REQUEST_METHOD": "GET", "SCRIPT_NAME": "", "PATH_INFO": "/user/ada-abbot", "QUERY_STRING": "",
+                       "SERVER_NAME": "127.0.0.1", "SERVER_PORT": "80", "SERVER_PROTOCOL": "HTTP/1.1", "HTTP_HOST": "127.0.0.1",
+                       "REMOTE_ADDR": "127.0.0.1", "FLICKR_DATABASE": self.database, "FLICKR_COUNT": count}
+        run = subprocess.run([os.path.join(FOLDER, "flickr.cgi")], env=environment, capture_output=True, timeout=60, check=True)
+        head, _, page = run.stdout.replace(b"\r\n", b"\n").partition(b"\n\n")
+        self.assertIn(b"Status: 200 OK", head)
+        self.assertIn(b"\nSet-Cookie: session_id=", head)
+        self.assertEqual(page, self.one.get("/user/ada-abbot", Host="127.0.0.1")[1])
+        self.assertEqual(os.path.getsize(count), 1)
+
+
+class PersonalPages(WithDatabase):
+    """--sessions: what the ladder measures."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.count = os.path.join(cls.folder.name, "count")
+        cls.server = Server(cls.database, "one", "--sessions", "--count", cls.count)
+        cls.addClassCleanup(cls.server.stop)
+
+    def test_a_page_greets_its_visitor_and_is_not_for_others(self):
+        response, _ = self.server.get("/user/1")
+        cookie = re.match(r"session_id=\w+", response.getheader("Set-Cookie")).group()
+        self.assertEqual(response.getheader("Cache-Control"), "private, no-store")
+        response, _ = self.server.request("POST", "/session/login", "name=Ann", Cookie=cookie,
+                                          Content_Type="application/x-www-form-urlencoded")
+        cookie = re.match(r"session_id=\w+", response.getheader("Set-Cookie")).group()
+        self.assertIn(b">Ann</a>", self.server.get("/user/1", Cookie=cookie)[1])
+        self.assertNotIn(b"Ann", self.server.get("/user/1")[1])
+
+    def test_files_have_no_session(self):
+        for target in ("/static/style.css", "/image/1"):
+            response, _ = self.server.get(target)
+            self.assertIsNone(response.getheader("Set-Cookie"))
+            self.assertEqual(response.getheader("Cache-Control"), "public, max-age=86400")
+
+    def test_every_request_is_counted(self):
+        before = os.path.getsize(self.count)
+        for target in ("/user/1", "/static/style.css", "/nothing"):
+            self.server.get(target)
+        self.assertEqual(os.path.getsize(self.count), before + 3)
+
+
+class Freshness(WithDatabase):
+    def test_how_long_pages_are_fresh_can_be_said(self):
+        server = Server(self.database, "one", "--fresh", "1")
+        self.addCleanup(server.stop)
+        self.assertEqual(server.get("/user/1")[0].getheader("Cache-Control"), "public, max-age=1, stale-while-revalidate=60")
+
 
 class Memcached:
     """A memcached of the test's own, on a unix socket."""
@@ -387,6 +439,10 @@ class StoredPages(WithDatabase):
                 self.server.get(target, **fields)
                 self.assertIsNone(self.stored(target))
         self.assertIsNone(self.stored("/user/4"))
+
+    def test_a_file_is_stored_for_who_has_a_session_too(self):
+        self.server.get("/static/gallery.js", Cookie="session_id=" + 40 * "0")
+        self.assertIsNotNone(self.stored("/static/gallery.js"))
 
     def test_an_upload_takes_out_the_page_of_its_user_alone(self):
         name = re.search(r"<h1>(.*?)</h1>", self.server.get("/user/5")[1].decode()).group(1)
