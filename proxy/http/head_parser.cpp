@@ -306,7 +306,7 @@ class response_reader final : private head_reader<response_head> {
         const auto on_field = [](field_view) { return head_error::none; };
         if (const head_error error = read_fields(on_field); error != head_error::none) return error;
         const unsigned status = head_.status;
-        if (chunked_ && (status < 200 || status == 204)) return head_error::bad_transfer_encoding;
+        if (chunked_ && status < 200) return head_error::bad_transfer_encoding;
         head_.has_content_length = has_length_;
         if (status < 200 || status == 204 || status == 304 || request_method == verb::head) {
             head_.body = body_kind::none;
@@ -315,7 +315,10 @@ class response_reader final : private head_reader<response_head> {
         } else {
             head_.body = has_length_ ? body_kind::length : body_kind::until_close;
         }
-        head_.keep_alive = persistent() && head_.body != body_kind::until_close;
+        // uWSGI's router names a coding on a 204, against RFC 9112 section 6.1, and sends the last chunk of it. The
+        // response ends with its head all the same (section 6.3); the connection is of no use any more.
+        const bool strays = chunked_ && status == 204;
+        head_.keep_alive = persistent() && head_.body != body_kind::until_close && !strays;
         return head_error::none;
     }
 

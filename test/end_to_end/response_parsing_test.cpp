@@ -150,6 +150,7 @@ TEST_CASE("bytes after a response cost the connection and answer nobody",
         {"something after the last chunk", framed("Transfer-Encoding: chunked", "3\r\nabc\r\n0\r\n\r\n")},
         {"content of a 204", "HTTP/1.1 204 No Content\r\n\r\n"},
         {"a length of a 204", "HTTP/1.1 204 No Content\r\nContent-Length: 3\r\n\r\nabc"},
+        {"chunks of a 204", "HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"},
         {"content of a 304", "HTTP/1.1 304 Not Modified\r\nContent-Length: 3\r\n\r\nabc"},
     };
     const origin_and_weir under_test(sending(rows), {.upstream = no_retry});
