@@ -315,10 +315,11 @@ class response_reader final : private head_reader<response_head> {
         } else {
             head_.body = has_length_ ? body_kind::length : body_kind::until_close;
         }
-        // uWSGI's router names a coding on a 204, against RFC 9112 section 6.1, and sends the last chunk of it. The
-        // response ends with its head all the same (section 6.3); the connection is of no use any more.
-        const bool strays = chunked_ && status == 204;
-        head_.keep_alive = persistent() && head_.body != body_kind::until_close && !strays;
+        // Servers send what may not be there, the content that an application gives to HEAD or a last chunk behind 204
+        // and 304, when they get to it: after the next request it would be taken for its answer. So such a connection
+        // is not used again, though the response ends with its head (RFC 9112 section 6.3).
+        const bool may_go_on = request_method == verb::head || (chunked_ && head_.body == body_kind::none);
+        head_.keep_alive = persistent() && head_.body != body_kind::until_close && !may_go_on;
         return head_error::none;
     }
 

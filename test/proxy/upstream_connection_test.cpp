@@ -332,7 +332,7 @@ TEST_CASE("a connection serves again only when nothing is in doubt", "[proxy][up
         {"a whole response", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", true, true},
         {"chunks", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", true, true},
         {"none", "HTTP/1.1 204 No Content\r\n\r\n", true, true},
-        {"HEAD", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", true, true, http::verb::head},
+        {"HEAD", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", true, false, http::verb::head},
         {"HEAD with content", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", true, false, http::verb::head},
         {"304 with content", "HTTP/1.1 304 Not Modified\r\n\r\nhello", true, false},
         {"204 with content", "HTTP/1.1 204 No Content\r\n\r\n0\r\n\r\n", true, false},
