@@ -1,4 +1,4 @@
-"""Plots of throughput and latency, by gnuplot, as SVG."""
+"""Plots by gnuplot, as SVG: throughput and latency side by side, and curves."""
 import os
 import subprocess
 
@@ -51,5 +51,29 @@ def _plot(results, target, axis, figures):
               for number, peer in enumerate(peers)]
     script = _HEAD.format(width=260 + 40 * len(results) * (len(peers) + 1), target=target, axis=axis) + "\n".join(lines) + \
         "\nplot " + ", ".join(series) + "\n"
+    subprocess.run(["gnuplot"], input=script, text=True, check=True)
+    return target
+
+
+_CURVES = """set terminal svg size 760,480 font "sans,13" background "white"
+set output "{target}"
+set title "{title}"
+set xlabel "{x}"
+set ylabel "{y}"
+set logscale xy
+set format y "%.0f"
+set grid ytics xtics back lc rgb "#dddddd"
+set key center right
+"""
+
+
+def draw_curves(target, title, x, y, curves):
+    """`curves`: by name, a list of points (x, y). Both axes are logarithmic. Gives the path."""
+    colours = ("#cc0000", "#4e9a06", "#3465a4", "#75507b", "#babdb6")
+    lines = [line for number, points in enumerate(curves.values())
+             for line in (f"$curve{number} << END", *(f"{a:.6g} {b:.6g}" for a, b in points), "END")]
+    series = [f'$curve{number} using 1:2 with linespoints pt 7 ps 0.6 lw 2 lc rgb "{colours[number % len(colours)]}" '
+              f'title "{name}"' for number, name in enumerate(curves)]
+    script = _CURVES.format(target=target, title=title, x=x, y=y) + "\n".join(lines) + "\nplot " + ", ".join(series) + "\n"
     subprocess.run(["gnuplot"], input=script, text=True, check=True)
     return target
