@@ -448,6 +448,11 @@ class Rings(WithMemcached):
         self.assertEqual(plain.get(HEAD), found[0].get(HEAD)[1])
 
 
+def hang(process):
+    process.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, process.pid, os.WSTOPPED)  # the signal only asks for it
+
+
 class Faults(WithMemcached):
     def setUp(self):
         self.servers = [Memcached(self.folder, "fault%d" % number) for number in range(2)]
@@ -485,7 +490,7 @@ class Faults(WithMemcached):
         self.assertEqual(body, b"new")
 
     def test_a_server_that_hangs(self):
-        self.check_fails_and_returns(lambda server: server.process.send_signal(signal.SIGSTOP),
+        self.check_fails_and_returns(lambda server: hang(server.process),
                                      lambda server: server.process.send_signal(signal.SIGCONT))
 
     def test_a_server_that_is_killed_and_comes_back(self):
