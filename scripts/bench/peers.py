@@ -80,6 +80,12 @@ class _Peer(contextlib.AbstractContextManager):
         return fields.get("x-cache") == "HIT"
 
 
+def is_nginx_worker(pid):
+    """The cache has a manager and a loader of its own, which say so in their names."""
+    with open(f"/proc/{pid}/cmdline", "rb") as file:
+        return b"worker process" in file.read()
+
+
 class Nginx(_Peer):
     """A caching proxy whose cache is files in memory."""
 
@@ -95,12 +101,7 @@ class Nginx(_Peer):
                 "LISTEN": "reuseport" if self._work.workers > 1 else ""})
 
     def _working(self):
-        # The cache has a manager and a loader of its own, which say so in their names.
-        workers = []
-        for child in children(self._process.pid):
-            with open(f"/proc/{child}/cmdline", "rb") as file:
-                if b"worker process" in file.read():
-                    workers.append(child)
+        workers = [child for child in children(self._process.pid) if is_nginx_worker(child)]
         return workers if len(workers) == self._work.workers else None
 
 

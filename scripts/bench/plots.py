@@ -2,8 +2,8 @@
 import os
 import subprocess
 
-_COLOURS = {"nginx": "#4e9a06", "haproxy": "#3465a4", "varnish": "#75507b", "weir": "#cc0000", "bare": "#babdb6",
-            "twisted": "#c4a000", "weir-twisted": "#ef2929", "nginx-twisted": "#8ae234"}
+_COLOURS = {"apache": "#c4a000", "cherrypy": "#729fcf", "nginx": "#4e9a06", "haproxy": "#3465a4", "varnish": "#75507b",
+            "weir": "#cc0000", "bare": "#babdb6", "twisted": "#c4a000", "weir-twisted": "#ef2929", "nginx-twisted": "#8ae234"}
 
 _HEAD = """set terminal svg size {width},420 font "sans,13" background "white"
 set output "{target}"
@@ -35,6 +35,13 @@ def draw(results, folder, prefix="", scale="set yrange [0:*]"):
                            'set title "Latency: p50, and a line to p99"\nset ylabel "ms"\nset logscale y',
                            lambda of: [of[measure] / 1000 for measure in ("p50_us", "p50_us", "p99_us")]))
     return drawn
+
+
+def draw_ladder(results, folder):
+    """Writes ladder.svg: requests a second on each rung; gives its path."""
+    return _plot(results, os.path.join(folder, "ladder.svg"),
+                 'set title "Requests a second: median, lowest and highest round"\nset logscale y\nset yrange [1:*]',
+                 lambda of: [of[measure] for measure in ("value", "min", "max")])
 
 
 def _plot(results, target, axis, figures):
