@@ -112,16 +112,16 @@ class Process:
         raise Failed(f"{self.name} did not start within {seconds} s: {self.logged().strip()[-2000:]}")
 
 
-def free_port():
-    """A port of 127.0.0.1 that nobody has now; who binds it later has to be ready to try another."""
+def free_port(host="127.0.0.1"):
+    """A port of this address that nobody has now; who binds it later has to be ready to try another."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind((host, 0))
         return probe.getsockname()[1]
 
 
-def accepts(port):
+def accepts(port, host="127.0.0.1"):
     try:
-        with socket.create_connection(("127.0.0.1", port), timeout=1):
+        with socket.create_connection((host, port), timeout=1):
             return True
     except OSError:
         return None

@@ -127,15 +127,15 @@ class Served(contextlib.AbstractContextManager):
 
 
 class Weir(contextlib.AbstractContextManager):
-    """weir with a configuration; `listen` and `admin` are added to it."""
+    """weir with a configuration, which lies with its log in a folder; `listen` and `admin` are added to it."""
 
     _HEAD = "listen: 127.0.0.1:0\nadmin: {listen: 127.0.0.1:0}\ndrain_timeout: 1s\nlog: {access: off}\n"
 
-    def __init__(self, weir, config):
-        path = os.path.join(FOLDER, "weir.yaml")
+    def __init__(self, weir, config, folder=FOLDER):
+        path = os.path.join(folder, "weir.yaml")
         with open(path, "w", encoding="utf-8") as file:
             file.write(self._HEAD + config)
-        self.process = Process([weir, "serve", path], None, log_path("weir.log"))
+        self.process = Process([weir, "serve", path], None, os.path.join(folder, "weir.log"))
         try:
             self.port = self.process.await_value(lambda: self._logged_port("listening"))
         except BaseException:
