@@ -81,9 +81,12 @@ class _Peer(contextlib.AbstractContextManager):
 
 
 def is_nginx_worker(pid):
-    """The cache has a manager and a loader of its own, which say so in their names."""
-    with open(f"/proc/{pid}/cmdline", "rb") as file:
-        return b"worker process" in file.read()
+    """The cache has a manager and a loader of its own, which say so in their names. The loader ends a minute after the start."""
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            return b"worker process" in file.read()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 class Nginx(_Peer):
