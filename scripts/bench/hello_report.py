@@ -11,7 +11,8 @@ def errors(counts):
 
 
 def summarise(text, runs):
-    """`runs`: for each server, in the order of the rounds. What is shown of a server is the run with the median rate."""
+    """`runs`: for each server, in the order of the rounds. What is shown of a server is the run with the median rate,
+    with the errors of all."""
     servers = {}
     for name, of in runs.items():
         rates = [one["value"] for one in of]
@@ -30,8 +31,7 @@ def _sum(counts):
 
 def _cells(of):
     """(title, text) of each column."""
-    made = sum(of["errors"].values()) + of["requests"]
-    yield "requests made", f"{made:,}" + (f" of {of['asked']:,}" if made < of["asked"] else "")
+    yield "requests made", f"{of['made']:,}" + (f" of {of['asked']:,}" if of["made"] < of["asked"] else "")
     yield "seconds", f"{of['seconds']:.1f}"
     yield "requests/s", f"{of['value']:,.0f}"
     yield "x twisted", f"{of['times']:.2f}" if "times" in of else ""
