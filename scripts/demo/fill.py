@@ -60,6 +60,8 @@ THING = ("harbour valley bridge meadow summit river street garden forest island 
 MOMENT = ("at dawn|at noon|at dusk|in the rain|in the snow|in spring|in summer|in autumn|in winter|from the train|"
           "from above|after the storm|on a Sunday|by night|with friends|far from home").split("|")
 
+LOCK = 2007  # of PostgreSQL's, for who fills
+
 FIRST_DAY = 1076371200  # 2004-02-10
 LAST_DAY = 1331251200   # 2012-03-09
 
@@ -163,24 +165,39 @@ def make(path, users, photos):
 
 def fill_postgresql(url, users, photos):
     """Into a database that has no tables yet, or those of a run that came to its end."""
-    with contextlib.closing(connect(url)) as connection:
-        if connection.execute("SELECT to_regclass('filled')").fetchone()[0]:
-            if connection.execute("SELECT version, users, photos FROM filled").fetchall() != [[VERSION, users, photos]]:
-                raise SystemExit(f"fill.py: {url} holds other rows; name an empty database")
-            print(f"== {url} is filled: {users:,} users, {photos:,} photos")
-            return
-        print(f"== filling {url}: {users:,} users, {photos:,} photos", flush=True)
-        start = time.monotonic()
-        schema = SCHEMA
-        for word, other in POSTGRESQL.items():
-            schema = schema.replace(word, other)
-        with connection:
-            connection.execute("BEGIN")
-            connection.execute(schema)
-            put_all(copy, connection, users, photos)
-            connection.execute("SELECT setval(pg_get_serial_sequence('photos', 'id'), max(id)) FROM photos")
-        connection.execute("VACUUM ANALYZE")
-        print(f"   done in {time.monotonic() - start:.0f} s", flush=True)
+    import postgresql
+    try:
+        with contextlib.closing(connect(url)) as connection:
+            start = time.monotonic()
+            with connection:
+                connection.execute("BEGIN")
+                connection.execute("SELECT pg_advisory_xact_lock(?)", (LOCK,))  # a second fill waits, then finds the work done
+                if is_filled(connection, url, users, photos):
+                    print(f"== {url} is filled: {users:,} users, {photos:,} photos")
+                    return
+                print(f"== filling {url}: {users:,} users, {photos:,} photos", flush=True)
+                make_tables(connection, users, photos)
+            connection.execute("VACUUM ANALYZE")
+            print(f"   done in {time.monotonic() - start:.0f} s", flush=True)
+    except postgresql.Error as error:
+        raise SystemExit(f"fill.py: {url}: {str(error).strip()}") from None
+
+
+def is_filled(connection, url, users, photos):
+    if not connection.execute("SELECT to_regclass('filled')").fetchone()[0]:
+        return False
+    if connection.execute("SELECT version, users, photos FROM filled").fetchall() != [[VERSION, users, photos]]:
+        raise SystemExit(f"fill.py: {url} holds other rows; name an empty database")
+    return True
+
+
+def make_tables(connection, users, photos):
+    schema = SCHEMA
+    for word, other in POSTGRESQL.items():
+        schema = schema.replace(word, other)
+    connection.execute(schema)
+    put_all(copy, connection, users, photos)
+    connection.execute("SELECT setval(pg_get_serial_sequence('photos', 'id'), max(id)) FROM photos")
 
 
 def remove(*paths):

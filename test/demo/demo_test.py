@@ -20,6 +20,7 @@ import database as queries  # noqa: E402
 import fill  # noqa: E402
 import pictures  # noqa: E402
 from postgres import Postgres  # noqa: E402
+from processes import Process  # noqa: E402
 
 USERS, PHOTOS = 100, 1000
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 4
@@ -313,6 +314,33 @@ class PagesOverPostgresql(Pages):
         self.assertEqual(self.rows_of("SELECT oid FROM pg_class WHERE relname = 'photos'"), before)
         with self.assertRaisesRegex(SystemExit, "holds other rows"):
             fill.fill_postgresql(self.database, USERS, PHOTOS + 1)
+
+    def test_two_runs_at_once_fill_it_once(self):
+        self.postgres.ask("CREATE DATABASE twice")
+        url = self.database.replace("/flickr?", "/twice?")
+        command = ["/usr/bin/python3", os.path.join(FOLDER, "fill.py"), url, "--users", USERS, "--photos", PHOTOS]
+        with contextlib.closing(queries.connect(url)) as holder, Process(command, None) as one, Process(command, None) as other:
+            with holder:
+                holder.execute("BEGIN")
+                holder.execute("SELECT pg_advisory_xact_lock(?)", (fill.LOCK,))
+                waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+                until = time.monotonic() + 60
+                while holder.execute(waiting).fetchone()[0] < 2:
+                    self.assertLess(time.monotonic(), until, "they do not wait for each other")
+                    time.sleep(0.01)
+            said = sorted(run.output(60).split(url)[0] for run in (one, other))
+            self.assertEqual(said, ["== ", "== filling "])
+            self.assertEqual(holder.execute("SELECT count(*) FROM photos").fetchone()[0], PHOTOS)
+
+    def test_a_database_that_cannot_be_filled_is_one_clear_sentence(self):
+        for url, why in ((self.database.replace("/flickr?", "/missing?"), "does not exist"),
+                         (f"postgresql:///flickr?host={self.folder.name}", "No such file or directory")):
+            run = subprocess.run(["/usr/bin/python3", os.path.join(FOLDER, "fill.py"), url], capture_output=True, text=True,
+                                 timeout=60)
+            self.assertEqual(run.returncode, 1)
+            self.assertTrue(run.stderr.startswith(f"fill.py: {url}: "), run.stderr)
+            self.assertIn(why, run.stderr)
+            self.assertNotIn("Traceback", run.stderr)
 
     def test_a_connection_that_postgresql_closed_is_made_anew(self):
         server = Server(self.database + "&application_name=closed", "closed", "--threads", "1")
