@@ -50,7 +50,9 @@ class BodiesTest(unittest.TestCase):
             thread.start()
             try:
                 with bodies.Reader(server.server_address[1], "/") as reader:
+                    until = time.monotonic() + 60
                     while ("000000002", "1106000001.500000") not in reader.seen:
+                        self.assertLess(time.monotonic(), until, (reader.wrong, reader.missing))
                         time.sleep(0.01)
             finally:
                 server.shutdown()
