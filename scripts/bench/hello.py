@@ -8,8 +8,7 @@ import os
 import types
 
 import peers
-from processes import Process
-from servers import ready_port
+from processes import Served
 from stage import HERE
 
 _IN_FLIGHT = 64  # as many connections as nginx keeps to its servers
@@ -23,17 +22,13 @@ def page(name):
 _NGINX, _TWISTED = page("Nginx"), page("Twisted Web")
 
 
-class Twisted(contextlib.AbstractContextManager):
+class Twisted(Served):
     name, path, page, bound, cached = "twisted", "/pass", _TWISTED, True, None
 
     def __init__(self, settings):
-        self._process = Process(["/usr/bin/python3", os.path.join(HERE, "twisted_page.py"), _TWISTED.decode()],
-                                settings.serving, os.path.join(settings.folder, "twisted.log"))
-        self.pids = [self._process.pid]
-        self.port = ready_port(self._process)
-
-    def __exit__(self, *_):
-        self._process.stop()
+        super().__init__("twisted", ["/usr/bin/python3", os.path.join(HERE, "twisted_page.py"), _TWISTED.decode()],
+                         settings.folder, settings.serving)
+        self.pids = [self.pid]
 
 
 class Nginx(peers.Nginx):

@@ -11,7 +11,7 @@ import signal
 import tempfile
 
 from processes import Failed, Process, accepts, children, free_port, user_and_group
-from servers import START_ATTEMPTS, fill_in, ready_port
+from servers import START_ATTEMPTS, fill_in
 
 
 @dataclasses.dataclass(frozen=True)
@@ -186,7 +186,7 @@ class Bare(_Peer):
     def _start(self):
         closing = ["close"] if self._work.closing else []
         self._run([self._settings.bare, self._work.content_bytes, *closing])
-        self.port = ready_port(self._process)
+        self.port = int(self._process.ready())
         self.pids = [self._process.pid]
 
     @staticmethod

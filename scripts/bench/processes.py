@@ -1,14 +1,18 @@
-"""Processes that the bench starts: pinned to a core, measured from /proc, and stopped by their id."""
+"""Processes that the bench and tests start: pinned to a core, measured from /proc, and stopped by their id."""
 import contextlib
 import ctypes
+import glob
 import grp
 import os
 import pwd
+import re
 import resource
 import select
+import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
@@ -22,15 +26,15 @@ class Failed(Exception):
 
 class Process:
     """A child in a session of its own, so that Ctrl-C reaches only the bench, which then stops it; it also ends when the
-    bench dies in any other way. It runs on a set of cores, or on any when that is None. Its output goes to `log`, a path, or is
-    kept for output() and answer() when that is None. With `told` it can be told lines on its standard input. It is of the user
-    of that name, of this one's when that is None."""
+    bench dies in any other way, by the signal `orphaned`. It runs on a set of cores, or on any when that is None. Its output goes
+    to `log`, a path, or is kept for output() and answer() when that is None. With `told` it can be told lines on its standard
+    input. It is of the user of that name, of this one's when that is None."""
 
-    def __init__(self, arguments, cores, log=None, told=False, user=None):
+    def __init__(self, arguments, cores, log=None, told=False, user=None, orphaned=signal.SIGTERM):
         def prepare():
             if cores is not None:
                 os.sched_setaffinity(0, cores)
-            _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+            _libc.prctl(_PR_SET_PDEATHSIG, orphaned)
 
         self.name = os.path.basename(arguments[0])
         self.log = log
@@ -71,11 +75,12 @@ class Process:
         """How it ended; None while it lives."""
         return self._child.poll()
 
-    def stop(self):
+    def stop(self, seconds=5):
+        """It ends, by force after that time."""
         if self.alive():
             self._child.terminate()
             try:
-                self._child.wait(5)
+                self._child.wait(seconds)
             except subprocess.TimeoutExpired:
                 # With its children, which it does not stop any more. They are in the session that it leads.
                 os.killpg(self.pid, signal.SIGKILL)
@@ -110,6 +115,45 @@ class Process:
                 return found
             time.sleep(0.02)
         raise Failed(f"{self.name} did not start within {seconds} s: {self.logged().strip()[-2000:]}")
+
+    def ready(self, seconds=10):
+        """Where it listens, which it prints as "ready PORT", or with the path of a socket. It is stopped if it does not."""
+        def said():
+            found = re.search(r"^ready (\S+)\n", self.logged(), re.MULTILINE)
+            return found[1] if found else None
+
+        try:
+            place = self.await_value(said, seconds)
+            if place is None:
+                raise Failed(f"{self.name} did not start: {self.logged().strip()[-2000:]}")
+        except BaseException:
+            self.stop()
+            raise
+        return place
+
+
+class Served(contextlib.AbstractContextManager):
+    """A process that is ready when this is made. Its log is NAME.log in the folder."""
+
+    def __init__(self, name, arguments, folder, cores=None, told=False, seconds=10):
+        self.process = Process(arguments, cores, os.path.join(folder, f"{name}.log"), told)
+        self.process.name = name  # for what is said of it; python3 would say little
+        self.pid = self.process.pid
+        self.place = self.process.ready(seconds)
+        self.port = int(self.place) if self.place.isdigit() else None  # a unix socket has none
+
+    def __exit__(self, *_):
+        self.process.stop()
+
+
+def temporary_folder(name):
+    """A folder in /tmp, where a socket's path is short enough. Who makes it removes it; those of makers that were killed go
+    first."""
+    for path in glob.glob(f"/tmp/{name}-*-*"):
+        maker = path.split("-")[-2]
+        if maker.isdigit() and not os.path.exists(f"/proc/{maker}"):
+            shutil.rmtree(path, ignore_errors=True)
+    return tempfile.mkdtemp(prefix=f"{name}-{os.getpid()}-", dir="/tmp")
 
 
 def free_port(host="127.0.0.1"):

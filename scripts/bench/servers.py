@@ -1,11 +1,10 @@
 """What stands behind the proxies that are compared: the origin and memcached. Both share the cores of the load."""
 import contextlib
 import os
-import re
 import socket
 import typing
 
-from processes import Failed, Process, accepts, free_port, user_and_group
+from processes import Failed, Process, Served, accepts, free_port, user_and_group
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
 START_ATTEMPTS = 5  # another process may take a free port before the one that it is for
@@ -24,32 +23,11 @@ def fill_in(template, target, values):
     os.replace(f"{target}.new", target)
 
 
-def ready_port(process):
-    """The port that a program prints as "ready PORT"; it fails if the program ends before."""
-    def printed():
-        found = re.search(r"^ready (\d+)$", process.logged(), re.MULTILINE)
-        return int(found[1]) if found else None
-
-    try:
-        port = process.await_value(printed)
-    except BaseException:
-        process.stop()
-        raise
-    if port is None:
-        raise Failed(f"{process.name} did not start: {process.logged().strip()[-2000:]}")
-    return port
-
-
-class Origin(contextlib.AbstractContextManager):
+class Origin(Served):
     """The fast origin."""
 
     def __init__(self, program, folder, cores):
-        self._process = Process([program], cores, os.path.join(folder, "origin.log"))
-        self.pid = self._process.pid
-        self.port = ready_port(self._process)
-
-    def __exit__(self, *_):
-        self._process.stop()
+        super().__init__("origin", [program], folder, cores)
 
 
 class Memcached(contextlib.AbstractContextManager):

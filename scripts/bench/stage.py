@@ -12,6 +12,7 @@ import tempfile
 import threading
 import time
 
+import processes
 from processes import Failed, Process, raise_descriptor_limit
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -105,25 +106,11 @@ def log_path(name):
     return os.path.join(FOLDER, name)
 
 
-class Served(contextlib.AbstractContextManager):
-    """A process that says where it listens: "ready PORT"."""
+class Served(processes.Served):
+    """One with its log in the folder of the bench."""
 
     def __init__(self, name, arguments, told=False):
-        self.process = Process(arguments, None, log_path(f"{name}.log"), told)
-        try:
-            self.port = self.process.await_value(self._logged_port)
-        except BaseException:
-            self.process.stop()
-            raise
-        if self.port is None:
-            raise Failed(f"{name} did not start: {self.process.logged().strip()[-2000:]}")
-
-    def _logged_port(self):
-        found = re.search(r"^ready (\d+)$", self.process.logged(), re.MULTILINE)
-        return int(found[1]) if found else None
-
-    def __exit__(self, *_):
-        self.process.stop()
+        super().__init__(name, arguments, FOLDER, told=told)
 
 
 class Weir(contextlib.AbstractContextManager):

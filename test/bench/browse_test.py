@@ -4,29 +4,25 @@ import json
 import os
 import socket
 import subprocess
+import sys
 import tempfile
 import unittest
 
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "..", "scripts", "bench"))
+
+from processes import Served  # noqa: E402
+
 BROWSE = os.environ["BROWSE"]
-APPLICATION = os.path.join(os.path.dirname(os.path.abspath(__file__)), "browse_app.py")
+APPLICATION = os.path.join(HERE, "browse_app.py")
 FILES = ["/files/style.css?a=1&b=2", "/files/script.js", "/files/photo.png"]
 
 
 class BrowseTest(unittest.TestCase):
     def setUp(self):
-        self._server = subprocess.Popen(["/usr/bin/python3", "-B", APPLICATION], stdout=subprocess.PIPE, text=True)
-        self.addCleanup(self._stop)
-        said = self._server.stdout.readline().split()
-        self.assertEqual(said[:1], ["ready"])
-        self.at = f"http://127.0.0.1:{said[1]}"
-
-    def _stop(self):
-        self._server.terminate()
-        try:
-            self._server.wait(30)
-        finally:
-            self._server.kill()
-            self._server.stdout.close()
+        folder = self.enterContext(tempfile.TemporaryDirectory())
+        server = self.enterContext(Served("browse_app", ["/usr/bin/python3", "-B", APPLICATION], folder, seconds=60))
+        self.at = f"http://127.0.0.1:{server.port}"
 
     def browse(self, *arguments, status=0):
         """(what it wrote as JSON, what it printed)"""

@@ -20,23 +20,20 @@ import database as queries  # noqa: E402
 import fill  # noqa: E402
 import pictures  # noqa: E402
 from postgres import Postgres  # noqa: E402
-from processes import Process  # noqa: E402
+from processes import Failed, Process, Served  # noqa: E402
 
 USERS, PHOTOS = 100, 1000
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 4
 
 
-class Server:
+class Server(Served):
     def __init__(self, database, name, *options):
-        self._process = subprocess.Popen(
-            ["/usr/bin/python3", os.path.join(FOLDER, "server.py"), "--database", database, "--name", name, "--quiet", *options],
-            stdout=subprocess.PIPE, text=True)
-        self.said = self._process.stdout.readline().split()
-        if self.said[:1] != ["ready"]:
-            raise RuntimeError(f"the server said {self.said}, status {self._process.wait()}")
+        with tempfile.TemporaryDirectory() as folder:  # of the log, which is of use until it has started
+            super().__init__(name, ["/usr/bin/python3", os.path.join(FOLDER, "server.py"), "--database", database, "--name", name,
+                                    "--quiet", *options], folder, seconds=60)
 
     def request(self, method, target, content=None, **fields):
-        connection = http.client.HTTPConnection("127.0.0.1", int(self.said[1]), timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         try:
             connection.request(method, target, content, {name.replace("_", "-"): value for name, value in fields.items()})
             response = connection.getresponse()
@@ -49,12 +46,8 @@ class Server:
 
     def stop(self):
         """Asks the server to stop and gives its exit status."""
-        self._process.terminate()
-        try:
-            return self._process.wait(30)
-        finally:
-            self._process.kill()
-            self._process.stdout.close()
+        self.process.stop(30)
+        return self.process.status()
 
 
 def form(**parts):
@@ -415,26 +408,26 @@ class Memcached:
     def __init__(self, folder):
         self.socket = os.path.join(folder, "memcached")
         user = ["-u", "root"] if os.geteuid() == 0 else []
-        self._process = subprocess.Popen(["memcached", "-s", self.socket, *user])
+        self._process = Process(["memcached", "-s", self.socket, *user], None, os.path.join(folder, "memcached.log"))
         self._client = pylibmc.Client([self.socket])
-        until = time.monotonic() + 60
-        while not self._answers():
-            if self._process.poll() is not None or time.monotonic() > until:
-                raise RuntimeError("memcached does not answer")
-            time.sleep(0.01)
+        try:
+            if not self._process.await_value(self._answers, 60):
+                raise Failed(f"memcached did not start: {self._process.logged()}")
+        except BaseException:
+            self._process.stop()
+            raise
 
     def _answers(self):
         try:
-            return self._client.set("answers", "yes")
+            return self._client.set("answers", "yes") or None
         except pylibmc.Error:
-            return False
+            return None
 
     def get(self, key):
         return self._client.get(key)
 
     def stop(self):
-        self._process.kill()
-        self._process.wait()
+        self._process.stop()
 
 
 class StoredPages(WithDatabase):
@@ -447,7 +440,7 @@ class StoredPages(WithDatabase):
         cls.addClassCleanup(cls.server.stop)
 
     def stored(self, target):
-        return self.memcached.get(f"page:127.0.0.1:{self.server.said[1]}{target}")
+        return self.memcached.get(f"page:127.0.0.1:{self.server.port}{target}")
 
     def test_static_files_and_the_pages_of_users_are_stored(self):
         for target in ("/static/style.css", "/static/paper.png", "/user/ada-abbot", "/user/2"):
@@ -505,16 +498,16 @@ class Running(WithDatabase):
     def test_a_server_listens_on_a_unix_socket_and_stops_when_asked(self):
         path = os.path.join(self.folder.name, "socket")
         server = Server(self.database, "one", "--socket", path)
-        self.assertEqual(server.said, ["ready", path])
+        self.assertEqual(server.place, path)
         self.assertEqual(server.stop(), 0)
 
     def test_a_port_in_use_is_one_clear_sentence(self):
         server = Server(self.database, "one")
         self.addCleanup(server.stop)
         second = subprocess.run(["/usr/bin/python3", os.path.join(FOLDER, "server.py"), "--database", self.database,
-                                 "--port", server.said[1]], capture_output=True, text=True, timeout=60)
+                                 "--port", server.place], capture_output=True, text=True, timeout=60)
         self.assertEqual(second.returncode, 1)
-        self.assertIn("cannot listen on " + server.said[1], second.stderr)
+        self.assertIn("cannot listen on " + server.place, second.stderr)
         self.assertNotIn("Traceback", second.stderr)
 
     def test_a_memcached_that_is_none_is_one_clear_sentence(self):
