@@ -8,7 +8,7 @@ import tempfile
 import stage
 from peers import is_nginx_worker
 from postgres import unprivileged_user
-from processes import Failed, Process, accepts, children, free_port, user_and_group
+from processes import Failed, Process, accepts, children, free_port, temporary_folder, user_and_group
 from servers import START_ATTEMPTS, fill_in
 
 _PYTHON = "/usr/bin/python3"  # Debian's, for which there is CherryPy
@@ -39,7 +39,7 @@ class Apache(_OnFreePort):
 
     def __init__(self, program, database):
         self._process, user = None, unprivileged_user()
-        self._folder = tempfile.mkdtemp(prefix="weir-apache-", dir="/tmp")
+        self._folder = temporary_folder("weir-apache")
         try:
             shutil.copytree(DEMO, os.path.join(self._folder, "site"), ignore=shutil.ignore_patterns("__pycache__"))
             self.count = os.path.join(self._folder, "count")

@@ -6,12 +6,12 @@ import pwd
 import shutil
 import signal
 import subprocess
-import tempfile
 
-from processes import Failed, Process
+from processes import Failed, Process, temporary_folder
 
-_BINARIES = "/usr/lib/postgresql/*/bin"  # where Debian has them, for each version
+_INITDB = "/usr/lib/postgresql/*/bin/initdb"  # where Debian has it for each version, beside the others; not of a client alone
 _NAME = "flickr"
+_AT_ONCE = signal.SIGINT  # to end; at SIGTERM it would wait for who is connected
 
 
 def unprivileged_user():
@@ -24,14 +24,14 @@ class Postgres(contextlib.AbstractContextManager):
     nothing has to survive the machine; all else is as it comes."""
 
     def __init__(self):
-        found = sorted(glob.glob(_BINARIES), key=lambda path: int(path.split("/")[-2]))
+        found = sorted(glob.glob(_INITDB), key=lambda path: int(path.split("/")[-3]))
         if not found:
-            raise Failed(f"PostgreSQL is not there: no {_BINARIES}; scripts/setup bench installs it")
-        self._binaries = found[-1]
+            raise Failed(f"PostgreSQL is not there: no {_INITDB}; scripts/setup test installs it")
+        self._binaries = os.path.dirname(found[-1])
         self._user = unprivileged_user()
         self.name = self._user or pwd.getpwuid(os.geteuid()).pw_name
         self._process = None
-        self.folder = tempfile.mkdtemp(prefix="weir-postgres-", dir="/tmp")  # a socket's path may not be long
+        self.folder = temporary_folder("weir-postgres")
         try:
             if self._user:
                 shutil.chown(self.folder, self._user)
@@ -54,7 +54,8 @@ class Postgres(contextlib.AbstractContextManager):
         arguments = [self._binary("postgres"), "-D", data]
         for name, value in settings.items():
             arguments += ["-c", f"{name}={value}"]
-        self._process = Process(arguments, None, os.path.join(self.folder, "log"), user=self._user)
+        self._process = Process(arguments, None, os.path.join(self.folder, "log"), user=self._user,
+                                orphaned=_AT_ONCE)
         if not self._process.await_value(lambda: self._ask("postgres", "SELECT 1").returncode == 0 or None, 60):
             raise Failed(f"PostgreSQL did not start: {self._process.logged().strip()[-2000:]}")
         self.ask(f"CREATE DATABASE {_NAME}", "postgres")
@@ -76,7 +77,7 @@ class Postgres(contextlib.AbstractContextManager):
     def __exit__(self, *_):
         if self._process:
             if self._process.alive():
-                self._process.signal(signal.SIGINT)  # without waiting for who is connected
+                self._process.signal(_AT_ONCE)
                 with contextlib.suppress(Failed):
                     self._process.await_value(lambda: None)
             self._process.stop()
