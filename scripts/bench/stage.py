@@ -7,7 +7,9 @@ import math
 import os
 import re
 import shutil
+import signal
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -45,12 +47,36 @@ def alone():
         yield
 
 
-def prepare(weir, packages="bench"):
-    """Installs what is missing of this group and builds; gives the path of weir, which is built unless it is named."""
+def main(name, run, verdict="fell short"):
+    """Of a script of that name. run() gives what is wrong with what it has found, as lines that stand below the verdict; with
+    any, and when it cannot go on, the exit status is 1. However it ends, contexts are left, which stop what was started."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, frame: sys.exit(128 + number))
+    try:
+        if wrong := run():
+            sys.exit(f"\n{name}: {verdict}:\n  " + "\n  ".join(wrong))
+    except Failed as failed:
+        sys.exit(f"{name}: {failed}")
+    except subprocess.CalledProcessError as failed:
+        sys.exit(f"{name}: {' '.join(failed.cmd)} failed")
+    except KeyboardInterrupt:
+        with contextlib.suppress(BrokenPipeError):
+            print(f"\n{name}: interrupted; everything is stopped", file=sys.stderr)
+        sys.exit(130)
+
+
+def installed_weir(weir, packages="bench"):
+    """Installs what is missing of this group; gives the path of weir, which is built unless it is named."""
     subprocess.run([os.path.join(ROOT, "scripts", "setup"), packages], check=True)
     if not weir:
         subprocess.run([os.path.join(ROOT, "scripts", "build"), "release", "weir"], check=True)
         weir = os.path.join(ROOT, "build", "release", "weir")
+    return os.path.abspath(weir)
+
+
+def prepare(weir, packages="bench"):
+    """As installed_weir(), and compiles the native programs."""
+    weir = installed_weir(weir, packages)
     raise_descriptor_limit()
     native = os.path.join(HERE, "native")
     newest = max(os.path.getmtime(os.path.join(native, name)) for name in os.listdir(native))
