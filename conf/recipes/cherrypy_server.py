@@ -1,4 +1,5 @@
 # CherryPy's side of cherrypy.yaml: part of each server's program.
+import cheroot.wsgi
 import cherrypy
 
 cherrypy.config.update({
@@ -9,3 +10,5 @@ cherrypy.config.update({
     "server.socket_queue_size": 128,     # of 20 new connections at once, the default of 5 makes some wait for a second
     "tools.proxy.on": True,              # cherrypy.url() and request.remote.ip are the client's, from X-Forwarded-*
 })
+# No key sets this. With its default CherryPy closes what would be the 11th idle connection, and weir opens it again.
+cheroot.wsgi.Server.keep_alive_conn_limit = None

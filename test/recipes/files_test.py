@@ -17,10 +17,6 @@ def effective(name):
                           capture_output=True, text=True).stdout
 
 
-def max_in_flight(name):
-    return sum(int(count) for count in re.findall(r"^    max_in_flight: (\d+)", running.recipe(name), re.MULTILINE))
-
-
 def idle_seconds(name):
     return int(re.search(r"idle_timeout: (\d+)s", running.recipe(name))[1])
 
@@ -56,25 +52,25 @@ class BothSides(unittest.TestCase):
         runpy.run_path(os.path.join(running.RECIPES, "cherrypy_server.py"))
         for name in ("cherrypy.yaml", "tuning.yaml"):
             with self.subTest(name):
-                self.assertEqual(max_in_flight(name), cherrypy.config["server.thread_pool"])
+                self.assertEqual(running.max_in_flight(name), cherrypy.config["server.thread_pool"])
                 self.assertLess(idle_seconds(name), cherrypy.server.socket_timeout)
-                self.assertGreaterEqual(cherrypy.config["server.socket_queue_size"], max_in_flight(name))
+                self.assertGreaterEqual(cherrypy.config["server.socket_queue_size"], running.max_in_flight(name))
 
     def test_gunicorn(self):
         settings = runpy.run_path(os.path.join(running.RECIPES, "gunicorn.conf.py"))
-        self.assertEqual(max_in_flight("django.yaml") + 1, settings["workers"] * settings["threads"])
+        self.assertEqual(running.max_in_flight("django.yaml") + 1, settings["workers"] * settings["threads"])
         self.assertLess(idle_seconds("django.yaml"), settings["keepalive"])
 
     def test_uwsgi(self):
         settings = ini("uwsgi.ini", "uwsgi")
-        self.assertEqual(max_in_flight("uwsgi.yaml"), int(settings["processes"]))
+        self.assertEqual(running.max_in_flight("uwsgi.yaml"), int(settings["processes"]))
         self.assertIn("    keepalive: off\n", effective("uwsgi.yaml"))
         first_byte = int(re.search(r"first_byte: (\d+)s", running.recipe("uwsgi.yaml"))[1])
         self.assertLess(int(settings["harakiri"]), first_byte)
 
     def test_zope(self):
         settings = ini("zope.ini", "server:main")
-        self.assertEqual(max_in_flight("plone.yaml"), int(settings["threads"]))
+        self.assertEqual(running.max_in_flight("plone.yaml"), int(settings["threads"]))
         self.assertLess(idle_seconds("plone.yaml"), int(settings["channel_timeout"]))
 
 

@@ -1,6 +1,8 @@
 """Each recipe of conf/recipes with real servers: two of its kind with the server's own file as it is, and weir with the recipe,
 in which only the addresses and the log are others."""
 import concurrent.futures
+import contextlib
+import http.client
 import http.cookies
 import os
 import re
@@ -88,6 +90,17 @@ class CherryPy(Recipe):
     def test_what_has_a_session_is_not_stored(self):
         for _ in range(2):
             self.passed("/session", "set-cookie")
+
+    def test_the_server_keeps_as_many_connections_as_weir_sends_requests_at_once(self):
+        server = self.site.status()["upstreams"][0]["endpoints"][0]["address"]
+        with contextlib.ExitStack() as open_until_the_end:
+            for number in range(running.max_in_flight(self.yaml)):
+                connection = http.client.HTTPConnection(server, timeout=PATIENCE_SECONDS)
+                open_until_the_end.enter_context(contextlib.closing(connection))
+                connection.request("GET", "/session")
+                response = connection.getresponse()
+                response.read()
+                self.assertIsNone(response.getheader("Connection"), f"after {number} others")
 
 
 class Tuning(Recipe):

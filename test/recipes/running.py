@@ -29,6 +29,11 @@ def recipe(name):
         return file.read()
 
 
+def max_in_flight(name):
+    """What a recipe sends a server at once, by all its upstreams."""
+    return sum(int(count) for count in re.findall(r"^    max_in_flight: (\d+)", recipe(name), re.MULTILINE))
+
+
 def in_its_place(text, ports):
     """A recipe's YAML with the addresses of a test."""
     places = {**_PLACES, **{was: f"127.0.0.1:{port}" for was, port in zip(SERVERS, ports, strict=True)}}
