@@ -76,7 +76,7 @@ class Process:
         return self._child.poll()
 
     def stop(self, seconds=5):
-        """It ends, by force after that time."""
+        """By SIGTERM; what has not ended within the time is killed."""
         if self.alive():
             self._child.terminate()
             try:

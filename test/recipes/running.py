@@ -17,6 +17,7 @@ from processes import Failed, Process  # noqa: E402
 WEIR = os.environ.get("WEIR") or os.path.join(ROOT, "build", "release", "weir")
 _PYTHON = "/usr/bin/python3"  # Debian's, since that is where Django, CherryPy and waitress are
 _START_SECONDS = 60
+_STOP_SECONDS = 60  # weir drains for 30 at most, and then a sanitizer looks for leaks
 # What a recipe says of this machine, once each, and what it is here. Nothing else of it is changed.
 _PLACES = {'listen: ":80"': "listen: 127.0.0.1:0",
            "admin: {listen: 127.0.0.1:8881}": "admin: {listen: 127.0.0.1:0}",
@@ -70,7 +71,7 @@ class Weir(Logged):
         super().__init__(folder, "weir", [WEIR, "serve", config], r" listening on 127\.0\.0\.1:(\d+)$")
 
     def __exit__(self, *_):
-        super().__exit__()
+        self.process.stop(_STOP_SECONDS)
         if self.process.status() != 0:  # a sanitizer has spoken, too
             raise Failed(f"weir ended with status {self.process.status()}: {self.process.logged().strip()[-2000:]}")
 
