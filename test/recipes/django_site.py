@@ -1,20 +1,22 @@
-"""A small Django site for the recipe, whose django_settings.py it takes as it is. By itself: makes the database and the static
+"""A small Django site for the recipe, whose django_settings.py it takes as it is, behind the middleware of startproject. By itself: makes the database and the static
 files in the folder SITE; as application: what gunicorn serves."""
 import os
+import runpy
 
 import django
 from django.conf import settings
 
 FOLDER = os.environ["SITE"]
-recipe = {}
-with open(os.path.join(os.environ["RECIPES"], "django_settings.py"), encoding="utf-8") as file:
-    exec(compile(file.read(), file.name, "exec"), {"__file__": os.path.join(FOLDER, "settings.py")}, recipe)
+# What startproject fills in stands in strings, so it is Python before that, too.
+project = runpy.run_path(os.path.join(os.path.dirname(django.__file__), "conf/project_template/project_name/settings.py-tpl"))
+recipe = runpy.run_path(os.path.join(os.environ["RECIPES"], "django_settings.py"),
+                        {"BASE_DIR": FOLDER, "MIDDLEWARE": project["MIDDLEWARE"]})
 settings.configure(**{
     **{name: value for name, value in recipe.items() if name.isupper()},
     "SECRET_KEY": "of a test",
     "ROOT_URLCONF": "django_site",
     "INSTALLED_APPS": ["django.contrib.auth", "django.contrib.contenttypes", "django.contrib.sessions",
-                       "django.contrib.staticfiles"],
+                       "django.contrib.messages", "django.contrib.staticfiles"],
     "DATABASES": {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": os.path.join(FOLDER, "site.db")}},
     "DEFAULT_AUTO_FIELD": "django.db.models.AutoField",
     "STATICFILES_DIRS": [os.path.join(FOLDER, "assets")],

@@ -159,6 +159,9 @@ class Django(Recipe):
         self.assertRegex(content, r" 127\.0\.0\.2 http$")
         self.assertEqual(self.site.ask("/", Host="evil.example")[0].status, 400)
 
+    def test_the_project_s_protection_stays(self):
+        self.assertEqual(self.site.ask("/account")[0].getheader("X-Frame-Options"), "DENY")
+
     def test_a_page_for_all_is_made_once_whatever_other_cookies_there_are(self):
         self.purge("/")
         content = self.miss("/")
