@@ -75,8 +75,8 @@ class Recipe(unittest.TestCase):
             self.assertLess(time.monotonic(), limit, shown())
             time.sleep(0.05)
 
-    def purge(self, target):
-        self.assertEqual(self.site.ask(target, "PURGE")[0].status, 200)
+    def purge(self, target, **fields):
+        self.assertEqual(self.site.ask(target, "PURGE", **fields)[0].status, 200)
 
 
 class CherryPy(Recipe):
@@ -252,16 +252,19 @@ class Plone(Recipe):
                 self.assertEqual(self.hit("/news/today", Host=host), content)
         self.assertRegex(self.site.ask("/?a=b")[1], r" Plone / http://www\.example\.org/$")
 
-    def test_what_plone_sends_purges_it(self):
-        for number, purged in enumerate((
-                "/folder/page", "/VirtualHostBase/http/www.example.org:80/Plone/VirtualHostRoot/folder/page")):
+    def test_what_plone_sends_purges_it_if_it_sends_virtual_hosting_paths(self):
+        self.purge("/folder/page")
+        content = self.miss("/folder/page")
+        # With the host of the caching proxy that its control panel names; the port is there if its domains have it.
+        for domain in ("www.example.org", "www.example.org:80"):
+            purged = f"/VirtualHostBase/http/{domain}/Plone/VirtualHostRoot/folder/page"
             with self.subTest(purged):
-                self.purge("/folder/page")
-                content = self.miss("/folder/page")
-                self.assertEqual(self.site.ask(purged, "PURGE", client="127.0.0.2")[0].status, 403)
+                self.assertEqual(self.site.ask(purged, "PURGE", client="127.0.0.2", Host="127.0.0.1")[0].status, 403)
+                self.purge("/folder/page", Host="127.0.0.1")
                 self.assertEqual(self.hit("/folder/page"), content)
-                self.purge(purged)
-                self.assertNotEqual(self.miss("/folder/page"), content, number)
+                self.purge(purged, Host="127.0.0.1")
+                was, content = content, self.miss("/folder/page")
+                self.assertNotEqual(content, was)
 
     def test_members_have_pages_of_their_own(self):
         self.miss("/members")
