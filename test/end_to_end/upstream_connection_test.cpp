@@ -100,17 +100,20 @@ TEST_CASE("a response that comes unasked answers nobody", "[end_to_end][pool][sm
 // cheroot, gunicorn, waitress, aiohttp and others send the content that an application gives to HEAD, and some a last
 // chunk behind a 304: when they get to it, which may be after the next request was sent.
 TEST_CASE("what comes late behind a response without content answers nobody", "[end_to_end][pool][smuggling]") {
-    const bool head = GENERATE(true, false);
-    const std::string framing = GENERATE("Content-Length: 30\r\n", "Transfer-Encoding: chunked\r\n");
-    if (!head && framing.starts_with("Content-Length")) return;  // no server is known to do this
+    // No server is known that sends what a Content-Length behind 304 says.
+    const auto [head, framing] = GENERATE(table<bool, std::string>({
+        {true, "Content-Length: 30\r\n"},
+        {true, "Transfer-Encoding: chunked\r\n"},
+        {false, "Transfer-Encoding: chunked\r\n"},
+    }));
     CAPTURE(head, framing);
-    const origin_and_weir under_test([&](origin_connection& one) {
+    const std::string empty_head = (head ? "HTTP/1.1 200 OK\r\n" : "HTTP/1.1 304 Not Modified\r\n") + framing + "\r\n";
+    const origin_and_weir under_test([&empty_head](origin_connection& one) {
         for (bool owes = false;;) {
             const auto got = one.read_request();
             if (owes) one.send(ok("content of another"));
             owes = got.target == "/empty";
-            const std::string status = head ? "200 OK" : "304 Not Modified";
-            one.send(owes ? "HTTP/1.1 " + status + "\r\n" + framing + "\r\n" : ok("plain"));
+            one.send(owes ? empty_head : ok("plain"));
         }
     });
     auto client = under_test.weir.client();
