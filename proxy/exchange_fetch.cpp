@@ -181,7 +181,8 @@ awaitable<cause> exchange::receive_response_head() {
             continue;
         if (push_failure_ != cause::none && push_failure_ != cause::send_failed) co_return push_failure_;
         if (why != cause::none) co_return why;
-        response_time_ = coarse_wall_now();
+        // Not the coarse clock: by one that lags behind the endpoint's, its Expires would be a second further away.
+        response_time_ = wall_now();
         if (response_.status == 101) {
             const bool agreed = http::iequals(response_.fields.value(http::field_id::upgrade), "websocket");
             co_return in_.request.upgrade_websocket&& agreed ? cause::none : cause::bad_response;

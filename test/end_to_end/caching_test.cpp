@@ -1,6 +1,10 @@
 // What is answered from memory, and what never is (RFC 9111).
+#include <time.h>
+
 #include <catch2/catch.hpp>
+#include <chrono>
 #include <string>
+#include <thread>
 
 #include "test/end_to_end/origin_and_weir.hpp"
 #include "test/support/json.hpp"
@@ -118,6 +122,28 @@ TEST_CASE("the lifetime is taken from the response", "[end_to_end][caching][rfc9
     under_test.weir.ask_get("/");
     CHECK(is_hit(under_test.weir.ask_get("/")));
     CHECK(under_test.origin.requests() == 1);
+}
+
+TEST_CASE("Expires without Date counts from the second in which it was said", "[end_to_end][caching][rfc9111-4.2.1]") {
+    // Answers as a second begins, when a clock that goes only by the kernel's ticks still shows the one before.
+    const origin_and_weir under_test(counting([](const request&) {
+        using namespace std::chrono;
+        const auto second = ceil<seconds>(system_clock::now());
+        while (system_clock::now() < second) std::this_thread::sleep_until(second);
+        const std::time_t expires = system_clock::to_time_t(second + 60s);
+        std::tm parts;
+        ::gmtime_r(&expires, &parts);
+        char text[sizeof "Sat, 21 Nov 2020 10:00:00 GMT"];
+        std::strftime(text, sizeof text, "%a, %d %b %Y %T GMT", &parts);
+        return "Expires: " + std::string(text) + "\r\n";
+    }));
+    for (const std::string target : {"/1", "/2", "/3"}) {
+        const auto status = under_test.weir.ask_get(target).text("Cache-Status");
+        CAPTURE(status);
+        const auto ttl = status.find("ttl=");
+        REQUIRE(ttl != status.npos);
+        CHECK(std::stoi(status.substr(ttl + 4)) <= 60);
+    }
 }
 
 TEST_CASE("what may not be stored is asked for each time", "[end_to_end][caching][rfc9111-3]") {
