@@ -45,14 +45,14 @@ def refuse_a_port_in_use(port):
             sys.exit(f"server.py: cannot listen on {port}: {error.strerror}")
 
 
-def stored_pages(servers):
+def stored_pages(servers, timeout):
     """None without servers: then weir_pages and pylibmc are not needed either."""
     if not servers:
         return None
     sys.path.append(os.path.join(application.FOLDER, "..", "python"))
     import weir_pages
     try:
-        return weir_pages.Pages(servers)
+        return weir_pages.Pages(servers, timeout=timeout)
     except ValueError as error:
         sys.exit(f"server.py: --memcached: {error}")
 
@@ -83,6 +83,7 @@ def main():
     parser.add_argument("--name", default="one", help="what X-Served-By says")
     parser.add_argument("--threads", type=int, default=10)
     parser.add_argument("--memcached", action="append", metavar="SERVER", help="keeps pages there, for weir; may be repeated")
+    parser.add_argument("--memcached-timeout", type=float, default=0.05, metavar="SECONDS", help="of one look there; default: 0.05")
     pages = parser.add_mutually_exclusive_group()
     pages.add_argument("--fresh", type=int, metavar="SECONDS",
                        help="pages are, for so long, and used a minute more while a newer one is made; default: 10, and no longer")
@@ -101,7 +102,8 @@ def main():
     page = application.PAGE
     if arguments.fresh is not None:
         page = f"public, max-age={arguments.fresh}, stale-while-revalidate=60"
-    application.mount(database, arguments.name, stored_pages(arguments.memcached), page, arguments.sessions)
+    stored = stored_pages(arguments.memcached, arguments.memcached_timeout)
+    application.mount(database, arguments.name, stored, page, arguments.sessions)
     cherrypy.engine.subscribe("stop_thread", lambda thread_index: database.close())
     cherrypy.engine.signals.subscribe()
     cherrypy.engine.start()

@@ -436,7 +436,8 @@ class StoredPages(WithDatabase):
         super().setUpClass()
         cls.memcached = Memcached(cls.folder.name)
         cls.addClassCleanup(cls.memcached.stop)
-        cls.server = Server(cls.database, "one", "--memcached", "unix:" + cls.memcached.socket)
+        cls.server = Server(cls.database, "one", "--memcached", "unix:" + cls.memcached.socket,
+                            "--memcached-timeout", "60")
         cls.addClassCleanup(cls.server.stop)
 
     def stored(self, target):
