@@ -50,7 +50,7 @@ TEST_CASE("a handle does what it is told", "[cache][memcached][handle]") {
 }
 
 TEST_CASE("all addresses of a name are tried", "[cache][memcached][handle]") {
-    test::memcached_process server;
+    test::memcached_process server(test::memcached_process::where::localhost);
     auto address = test::address_of(server);
     address.host = "localhost";  // which may have ::1 too, where nobody listens
     memcached_handle handle(address, test::ample);

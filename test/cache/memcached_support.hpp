@@ -17,7 +17,7 @@ namespace weir::test {
 inline constexpr std::chrono::seconds ample{5};
 
 inline conf::memcached_server_address address_of(const memcached_process& server) {
-    return {server.address(), "127.0.0.1", server.port(), server.path()};
+    return {server.address(), server.host(), server.port(), server.path()};
 }
 
 inline conf::memcached_settings settings_for(std::vector<conf::memcached_server_address> servers,

@@ -1,5 +1,6 @@
 #include "test/support/memcached_process.hpp"
 
+#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <pwd.h>
 #include <signal.h>
@@ -29,12 +30,19 @@ bool answers_at(const std::string& path) {
     return connects(reinterpret_cast<const sockaddr*>(&to), sizeof to);
 }
 
-bool answers_at(std::uint16_t port) {
+bool answers_at(const std::string& host, std::uint16_t port) {
     sockaddr_in to{};
     to.sin_family = AF_INET;
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    ::inet_pton(AF_INET, host.c_str(), &to.sin_addr);
     to.sin_port = htons(port);
     return connects(reinterpret_cast<const sockaddr*>(&to), sizeof to);
+}
+
+// 127.128.0.0 and on, by the number of this process (22 bits).
+std::string own_host() {
+    const auto pid = static_cast<unsigned>(::getpid());
+    return "127." + std::to_string(128 + (pid >> 16)) + '.' + std::to_string(pid >> 8 & 255) + '.' +
+           std::to_string(pid & 255);
 }
 
 // "TCP INET: 12345" among the lines that memcached writes into the file.
@@ -47,13 +55,14 @@ std::uint16_t port_in(const std::string& text) {
 
 }  // namespace
 
-memcached_process::memcached_process(where at, std::vector<std::string> options) : options_(std::move(options)) {
+memcached_process::memcached_process(where at, std::vector<std::string> options)
+    : options_(std::move(options)), host_(at == where::localhost ? "127.0.0.1" : own_host()) {
     if (at == where::unix_socket) path_ = folder_.path("memcached.sock");
     start();
 }
 
 std::string memcached_process::address() const {
-    return path_.empty() ? "127.0.0.1:" + std::to_string(port_) : path_;
+    return path_.empty() ? host_ + ':' + std::to_string(port_) : path_;
 }
 
 void memcached_process::kill() {
@@ -78,7 +87,7 @@ void memcached_process::start() {
     const std::string said = folder_.path("port");
     if (path_.empty()) {
         const std::string port = port_ == 0 ? "-1" : std::to_string(port_);  // -1: of the system's choice
-        arguments.insert(arguments.end(), {"-l", "127.0.0.1", "-p", port});
+        arguments.insert(arguments.end(), {"-l", host_, "-p", port});
     } else {
         arguments.insert(arguments.end(), {"-s", path_});
     }
@@ -87,7 +96,7 @@ void memcached_process::start() {
     const bool is_there = eventually([&] {
         if (!path_.empty()) return answers_at(path_);
         if (port_ == 0) port_ = port_in(read_file(said));
-        return port_ != 0 && answers_at(port_);
+        return port_ != 0 && answers_at(host_, port_);
     });
     if (!is_there) throw timed_out("memcached does not answer; standard error:\n" + program_->errors());
 }

@@ -14,16 +14,19 @@ namespace weir::test {
 // Runs until destroyed. Like every process it is started from a test's main thread only.
 class memcached_process {
   public:
-    enum class where { loopback, unix_socket };
+    // loopback: an address of this test program's own, so that nobody else gets the port between kill() and start().
+    // localhost: 127.0.0.1.
+    enum class where { loopback, localhost, unix_socket };
 
     // Answers when this returns. `options` are memcached's own.
     explicit memcached_process(where at = where::loopback, std::vector<std::string> options = {});
 
-    // On loopback; of the system's choice.
+    // Of one without a unix socket; the port is of the system's choice.
+    const std::string& host() const { return host_; }
     std::uint16_t port() const { return port_; }
     // Of a unix socket.
     const std::string& path() const { return path_; }
-    // 127.0.0.1:PORT, or the path.
+    // HOST:PORT, or the path.
     std::string address() const;
 
     process& program() { return *program_; }
@@ -38,6 +41,7 @@ class memcached_process {
   private:
     temporary_folder folder_;
     std::vector<std::string> options_;
+    std::string host_;
     std::uint16_t port_ = 0;
     std::string path_;
     std::unique_ptr<process> program_;

@@ -25,7 +25,7 @@ std::string key_of(std::string_view line) {
 }  // namespace
 
 memcached_text::memcached_text(const memcached_process& server)
-    : stream_(server.path().empty() ? connection::to_tcp("127.0.0.1", server.port())
+    : stream_(server.path().empty() ? connection::to_tcp(server.host(), server.port())
                                     : connection::to_unix(server.path())) {}
 
 void memcached_text::set(std::string_view key, std::string_view value, unsigned flags) {

@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstring>
 #include <system_error>
+#include <utility>
 
 namespace weir::test {
 namespace {
@@ -18,13 +19,20 @@ namespace {
     throw std::system_error(errno, std::generic_category(), what);
 }
 
-// A socket bound to a free port of 127.0.0.1.
-int bind_tcp(std::uint16_t& port) {
+void allow_reuse(int descriptor, bool reuse) {
+    const int value = reuse;
+    if (::setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &value, sizeof value) != 0) throw_errno("SO_REUSEADDR");
+}
+
+// A socket bound to `port` of 127.0.0.1, or for 0 to a free one.
+int bind_tcp(std::uint16_t& port, bool reuse = false) {
     const int descriptor = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (descriptor < 0) throw_errno("socket");
+    allow_reuse(descriptor, reuse);
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_port = htons(port);
     if (::bind(descriptor, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) throw_errno("bind");
     socklen_t size = sizeof address;
     ::getsockname(descriptor, reinterpret_cast<sockaddr*>(&address), &size);
@@ -82,14 +90,15 @@ void origin_connection::close() {
 
 scripted_origin::scripted_origin(script run, const std::string& unix_path)
     : script_(std::move(run)), unix_path_(unix_path) {
-    listener_ = unix_path.empty() ? bind_tcp(port_) : bind_unix(unix_path);
+    listener_ = unix_path.empty() ? bind_tcp(port_, true) : bind_unix(unix_path);
     address_ = unix_path.empty() ? "127.0.0.1:" + std::to_string(port_) : "unix:" + unix_path;
     if (::listen(listener_, 512) != 0) throw_errno("listen");
     acceptor_ = std::thread([this] { accept_all(); });
 }
 
 scripted_origin::~scripted_origin() {
-    stop();
+    end();
+    if (listener_ >= 0) ::close(listener_);
     for (auto& one : connections_) one->thread_.join();
 }
 
@@ -104,10 +113,19 @@ scripted_origin::script scripted_origin::answering(std::string bytes) {
 }
 
 void scripted_origin::stop() {
+    end();
+    if (listener_ >= 0 || !unix_path_.empty()) return;
+    // Kept, so that no other process gets the port, which a test goes on to ask. Connections that were accepted have
+    // it, too.
+    listener_ = bind_tcp(port_, true);
+    allow_reuse(listener_, false);
+}
+
+void scripted_origin::end() {
     if (stopping_.exchange(true)) return;
     ::shutdown(listener_, SHUT_RDWR);
     acceptor_.join();
-    ::close(listener_);
+    ::close(std::exchange(listener_, -1));
     if (!unix_path_.empty()) ::unlink(unix_path_.c_str());
     const std::lock_guard hold(lock_);
     for (auto& one : connections_) {

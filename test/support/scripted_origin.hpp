@@ -89,6 +89,7 @@ class scripted_origin {
 
   private:
     friend class origin_connection;
+    void end();
     void accept_all();
     void run(origin_connection& one);
     void wait_for(const std::function<bool()>& condition, const char* what) const;
