@@ -150,7 +150,7 @@ class Weir(contextlib.AbstractContextManager):
             file.write(self._HEAD + config)
         self.process = Process([weir, "serve", path], None, os.path.join(folder, "weir.log"))
         try:
-            self.port = self.process.await_value(lambda: self._logged_port("listening"))
+            self.port = self.process.await_value(lambda: self._logged_port("listening"), 60)
         except BaseException:
             self.process.stop()
             raise
@@ -164,7 +164,7 @@ class Weir(contextlib.AbstractContextManager):
 
     def samples(self):
         """Every sample of the metrics by its name with labels, as NAME{LABEL="VALUE"}."""
-        connection = http.client.HTTPConnection("127.0.0.1", self._admin_port, timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1", self._admin_port, timeout=PATIENCE)
         connection.request("GET", "/metrics")
         text = connection.getresponse().read().decode()
         connection.close()

@@ -338,6 +338,7 @@ TEST_CASE("a memcached that hangs is not asked after three times", "[cache][memc
 TEST_CASE("the lane that stores finds out too", "[cache][memcached][faults]") {
     test::memcached_process server;
     memcached tier(settings_for({test::address_of(server)}, 200ms));
+    REQUIRE(eventually([&] { return is_missing(tier, "a"); }));
     test::settle(tier, "a");
     server.hang();
     for (int i = 0; i < 5; ++i) tier.store("a", 1, items({{"a", "x", 0, 0s}}));

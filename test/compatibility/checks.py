@@ -16,7 +16,7 @@ _HOST = "www.example.org:8080"
 _TRUSTED = "127.0.0.9"  # whom weir's configuration believes
 _TIMES = 10  # for what goes wrong by chance, where something that comes late meets what weir asks next
 _MOMENT = 0.2  # seconds in which it comes
-_BRIEFLY = 5  # seconds, for what may well not come
+_BRIEFLY = 10  # seconds, for what may well not come
 
 
 class Site(typing.NamedTuple):
@@ -156,7 +156,7 @@ def _upload_in_chunks(site, target):
 
 def continues(site, target="/upload"):
     body = content("continue", 1000)
-    with site.connection(patience=_BRIEFLY) as connection:
+    with site.connection(patience=PATIENCE if site.front else _BRIEFLY) as connection:
         connection.send(head("POST", target, len(body), Expect="100-continue"))
         try:
             response = connection.head()
@@ -218,7 +218,7 @@ def events(site):
     late = []
     with site.connection() as connection:
         connection.request("GET", f"/events?gate={gate}")
-        connection.wait_at_most(_BRIEFLY)
+        connection.wait_at_most(PATIENCE if site.front else _BRIEFLY)
         got = b""
         parts = None
         for number in range(3):

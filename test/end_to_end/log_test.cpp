@@ -144,7 +144,6 @@ TEST_CASE("the admin listener tells the state of everything", "[end_to_end][admi
     CHECK(endpoints[0].as_object().at("requests").to_number<int>() == 3);
     CHECK(endpoints[0].as_object().at("idle_connections").to_number<int>() == 1);
     CHECK(endpoints[0].as_object().at("in_flight").to_number<int>() == 0);
-    CHECK(endpoints[1].as_object().at("state").as_string() != "up");
     CHECK(endpoints[1].as_object().at("failures").to_number<int>() >= 1);
     const auto& cache = status.at("cache").as_object();
     CHECK(cache.at("responses").to_number<int>() == 1);

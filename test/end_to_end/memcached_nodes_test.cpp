@@ -11,8 +11,8 @@
 namespace weir::test {
 namespace {
 
-// A second is what we promise; a busy machine and a sanitizer get more.
-constexpr std::chrono::seconds soon{sanitized ? 15 : 3};
+// A second is what we promise; a busy machine gets more.
+constexpr std::chrono::seconds soon{15};
 
 // A page of two tags and a group, and what invalidates it.
 std::string answer_grouped(unsigned number, const request& got) {

@@ -160,13 +160,13 @@ TEST_CASE("without its memcached the application is asked for every page", "[end
     const bool hangs = GENERATE(true, false);
     CAPTURE(hangs);
     if (hangs) {
-        of.memcached.program().signal(SIGSTOP);
+        of.memcached.hang();
     } else {
         of.memcached.kill();
     }
     for (unsigned i = 1; i <= 10; ++i) CHECK(of.ask("/news").content == "application " + std::to_string(before + i));
     if (hangs) {
-        of.memcached.program().signal(SIGCONT);
+        of.memcached.go_on();
         CHECK(eventually([&] { return of.ask("/news").content == "news"; }));
     }
 }

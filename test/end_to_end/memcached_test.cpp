@@ -187,7 +187,11 @@ TEST_CASE("a cold page is fetched once for three weirs", "[end_to_end][memcached
         all_ask.wait();
         return ok("page", for_a_minute);
     }));
-    const configuration parts{.servers = {origin.address()}, .top = tier(memcached), .workers = 2, .admin = true};
+    // Nobody is to give up waiting here because the machine is slow.
+    const configuration parts{.servers = {origin.address()},
+                              .top = tier(memcached, patient + ", fill_lock: 1m", "collapse_timeout: 1m"),
+                              .workers = 2,
+                              .admin = true};
     const weir_instance first(parts);
     const weir_instance second(parts);
     const weir_instance third(parts);

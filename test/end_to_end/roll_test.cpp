@@ -75,7 +75,7 @@ TEST_CASE("two CherryPy servers are restarted under load, and no request fails",
     CAPTURE(with_checks);
     weir_instance weir(configuration{
         .servers = {servers.address("a"), servers.address("b")},
-        .upstream = std::string("    slow_start: 300ms\n") + (with_checks ? "    health: {interval: 100ms}\n" : ""),
+        .upstream = std::string("    slow_start: 1s\n") + (with_checks ? "    health: {interval: 100ms}\n" : ""),
         .workers = 2,
         .admin = true});
     const pid_t a_before = servers.pid_of("a");

@@ -203,7 +203,7 @@ TEST_CASE("a stale response stands in for an error", "[end_to_end][stale][rfc586
                 }
             }
         },
-        {.upstream = "    retry: off\n    timeouts: {first_byte: 100ms}\n",
+        {.upstream = std::string(no_retry) + (how == "slow" ? "    timeouts: {first_byte: 100ms}\n" : ""),
          .route = by_route ? "    cache: {stale: {if_error: 10m}}\n" : ""});
     auto client = under_test.weir.client();
     CHECK(client.ask_get("/").content == "page");

@@ -1,5 +1,6 @@
 #include "proxy/log_writer.hpp"
 
+#include "test/support/patience.hpp"
 #include "test/support/temporary_folder.hpp"
 
 #include <algorithm>
@@ -191,7 +192,7 @@ TEST_CASE("a reader that stalls costs lines, never the caller", "[proxy][log_wri
     SECTION("the error log goes on meanwhile") {
         writer.error_buffer()->append("still alive\n");
         CHECK_FALSE(writer.flush(50ms));
-        CHECK(read_file(folder.path("error.log")) == "still alive\n");
+        CHECK(test::eventually([&] { return read_file(folder.path("error.log")) == "still alive\n"; }));
         writer.stop(20ms);
         reader.close();
     }

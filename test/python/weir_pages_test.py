@@ -458,12 +458,14 @@ class Faults(WithMemcached):
         self.servers = [Memcached(self.folder, "fault%d" % number) for number in range(2)]
         for server in self.servers:
             self.addCleanup(server.stop)
-        self.pages = weir_pages.Pages([server.path for server in self.servers], timeout=1)
-        self.assertIsNotNone(self.pages.position())
+        paths = [server.path for server in self.servers]
+        self.pages = weir_pages.Pages(paths, timeout=1)
+        patient = weir_pages.Pages(paths, timeout=PATIENCE)
+        self.assertIsNotNone(patient.position())
         self.log_server, self.other = sorted(self.servers, key=lambda server: server.get(HEAD) is None)
         self.paths = {}
         for number in range(50):
-            self.pages.put("a", "/%d" % number, b"")
+            patient.put("a", "/%d" % number, b"")
             for server in self.servers:
                 if server.get("page:a/%d" % number) is not None:
                     self.paths[server] = "/%d" % number

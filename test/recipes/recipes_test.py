@@ -52,13 +52,13 @@ class Recipe(unittest.TestCase):
 
     def hit(self, target, **fields):
         response, content = self.site.ask(target, **fields)
-        self.assertRegex(cache_status(response), "^weir; hit;")
+        self.assertRegex(cache_status(response), "^weir; hit;", response.headers)
         return content
 
     def miss(self, target, **fields):
         response, content = self.site.ask(target, **fields)
-        self.assertEqual(response.status, 200)
-        self.assertRegex(cache_status(response), "^weir; fwd=(uri-miss|stale); stored;")
+        self.assertEqual(response.status, 200, response.headers)
+        self.assertRegex(cache_status(response), "^weir; fwd=(uri-miss|stale); stored;", response.headers)
         return content
 
     def passed(self, target, detail, **fields):

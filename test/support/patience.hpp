@@ -19,7 +19,7 @@ inline constexpr bool sanitized = false;
 #endif
 
 // The bound of every single wait. Only a failing test ever waits this long.
-inline constexpr std::chrono::seconds patience{sanitized ? 30 : 10};
+inline constexpr std::chrono::seconds patience{30};
 
 // A wait reached its bound; `what` says what did not come, and what came instead.
 struct timed_out : std::runtime_error {

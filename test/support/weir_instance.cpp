@@ -19,7 +19,7 @@ std::uint16_t last_port(const std::string& log, const std::string& what) {
 }  // namespace
 
 std::string configuration::yaml() const {
-    std::string text = "workers: " + std::to_string(workers) + "\ndrain_timeout: 5s\nlisten:\n";
+    std::string text = "workers: " + std::to_string(workers) + "\ndrain_timeout: " + drain_timeout + "\nlisten:\n";
     for (const auto& one : listen) text += "  - " + (one.find('[') == 0 ? '"' + one + '"' : one) + '\n';
     if (admin) text += "admin: {listen: 127.0.0.1:0}\n";
     text += "log: {access: " + access_log + "}\n" + top + "upstreams:\n  app:\n    servers:\n";

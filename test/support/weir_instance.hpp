@@ -26,6 +26,7 @@ struct configuration {
     unsigned workers = 1;
     bool admin = false;
     std::string access_log = "off";
+    std::string drain_timeout = "5s";
     unsigned open_files = 0;  // RLIMIT_NOFILE of the program; 0: the test's own
 
     std::string yaml() const;
