@@ -83,7 +83,8 @@ def main():
     parser.add_argument("--name", default="one", help="what X-Served-By says")
     parser.add_argument("--threads", type=int, default=10)
     parser.add_argument("--memcached", action="append", metavar="SERVER", help="keeps pages there, for weir; may be repeated")
-    parser.add_argument("--memcached-timeout", type=float, default=0.05, metavar="SECONDS", help="of one look there; default: 0.05")
+    parser.add_argument("--memcached-timeout", type=float, default=0.05, metavar="SECONDS",
+                        help="of one operation there; default: 0.05")
     pages = parser.add_mutually_exclusive_group()
     pages.add_argument("--fresh", type=int, metavar="SECONDS",
                        help="pages are, for so long, and used a minute more while a newer one is made; default: 10, and no longer")

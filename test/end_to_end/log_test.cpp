@@ -149,6 +149,13 @@ TEST_CASE("the admin listener tells the state of everything", "[end_to_end][admi
     CHECK(cache.at("responses").to_number<int>() == 1);
     CHECK(cache.at("requests").as_object().at("hit").to_number<int>() == 2);
     CHECK(status.at("clients").as_object().at("requests").to_number<int>() == 5);
+    // That it refused is to be seen for a second.
+    CHECK(eventually([&] {
+        client.ask_get("/page");
+        const auto now = weir.status();
+        const auto& servers = now.at("upstreams").as_array().at(0).at("endpoints").as_array();
+        return servers.at(1).at("state").as_string() != "up";
+    }));
 }
 
 TEST_CASE("metrics are Prometheus text", "[end_to_end][admin]") {
